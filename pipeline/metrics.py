@@ -1,0 +1,66 @@
+"""Counters: Beam's own, for the manifest on any runner, and a board in this process, for the progress line."""
+
+import threading
+from collections import Counter as Tally
+from typing import Any
+
+from apache_beam.metrics import Metrics, MetricsFilter
+
+NAMESPACE = "textmill"
+
+ROWS = "rows"
+UNIQUE = "unique"
+REUSED = "reused"
+SENT = "sent"
+ROWS_DONE = "rows_done"
+OK = "ok"
+FAILED = "failed"
+TRUNCATED = "truncated"
+PROMPT_TOKENS = "prompt_tokens"
+CACHED_PROMPT_TOKENS = "cached_prompt_tokens"
+OUTPUT_TOKENS = "output_tokens"
+ENGINE_STARTS = "engine_starts"
+ENGINE_START_US = "engine_start_us"
+ENGINE_US = "engine_us"
+STORE_BAD_PARTS = "store_bad_parts"
+
+
+def failed_as(error_class: str) -> str:
+    """The counter of rows that failed for one reason."""
+    return f"failed.{error_class}"
+
+
+_lock = threading.Lock()
+_board: Tally[str] = Tally()
+
+
+def count(name: str, by: int = 1) -> None:
+    """Add to a counter, here and in Beam."""
+    Metrics.counter(NAMESPACE, name).inc(by)
+    with _lock:
+        _board[name] += by
+
+
+def board() -> Tally[str]:
+    """What this process has counted since `reset_board`."""
+    with _lock:
+        return Tally(_board)
+
+
+def reset_board() -> None:
+    """Start counting anew."""
+    with _lock:
+        _board.clear()
+
+
+def totals(result: Any) -> Tally[str]:
+    """The counters of a finished Beam pipeline, as committed by its runner.
+
+    Args:
+        result: what `Pipeline.run` returned.
+    """
+    found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
+    tally: Tally[str] = Tally()
+    for counter in found:
+        tally[counter.key.metric.name] += counter.committed
+    return tally

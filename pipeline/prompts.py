@@ -1,0 +1,162 @@
+"""From a record to what the model reads, and the digests that name it.
+
+A prompt is made of constant strings, written by a task's author, and of `Text`, which comes from rows. The two stay
+apart until they are token ids: constants may hold a chat template's control tokens, row text never does, so no row
+can end its own turn or open another (`pipeline.tokens`).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any, Protocol
+
+from pipeline.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text from a row: data, never instructions. Cut at the end when the context is too small, if `may_cut`."""
+
+    value: str
+    may_cut: bool = True
+
+
+Segment = str | Text
+"""A piece of a rendered prompt: constant, or from a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: str
+    content: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A prompt for a model with a chat template."""
+
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A prompt that the model simply goes on with."""
+
+    content: tuple[Segment, ...]
+
+
+Prompt = Chat | Bare
+
+
+class ChatTemplate(Protocol):
+    """Renders a conversation as the one string that its model was trained on, ready for the model's turn."""
+
+    def __call__(self, messages: Sequence[Mapping[str, str]]) -> str: ...
+
+
+class PromptRenderer:
+    """Renders prompts as segments, in the order the model reads them.
+
+    The chat template is run once per shape of conversation (its constants and where row text goes), not per row.
+    """
+
+    def __init__(self, template: ChatTemplate | None) -> None:
+        self._template = template
+        self._frame = lru_cache(maxsize=1024)(self._render_frame)
+
+    def render(self, prompt: Prompt) -> tuple[Segment, ...]:
+        """The prompt's segments in order.
+
+        Raises:
+            UsageError: for a chat prompt when the model has no chat template, or one that drops row text.
+        """
+        if isinstance(prompt, Bare):
+            return prompt.content
+        texts = [part for message in prompt.messages for part in message.content if isinstance(part, Text)]
+        shape = tuple(
+            (m.role, tuple(None if isinstance(part, Text) else part for part in m.content)) for m in prompt.messages
+        )
+        frame = self._frame(shape)
+        slots = iter(texts)
+        return tuple(next(slots) if part is None else part for part in frame)
+
+    def _render_frame(self, shape: tuple[tuple[str, tuple[str | None, ...]], ...]) -> tuple[str | None, ...]:
+        if self._template is None:
+            raise UsageError("the model has no chat template", "give --prompt-form bare, or a chat model")
+        marks: list[str] = []
+
+        def content(parts: tuple[str | None, ...]) -> str:
+            return "".join(self._new_mark(marks) if part is None else part for part in parts)
+
+        rendered = self._template([{"role": role, "content": content(parts)} for role, parts in shape])
+        frame: list[str | None] = []
+        for mark in marks:
+            before, found, rendered = rendered.partition(mark)
+            if not found or mark in rendered:
+                raise UsageError(
+                    "the model's chat template does not keep the messages as they are", "try --prompt-form bare"
+                )
+            frame += [before, None]
+        return tuple(part for part in (*frame, rendered) if part != "")
+
+    @staticmethod
+    def _new_mark(marks: list[str]) -> str:
+        marks.append(
+            f"\ue000{len(marks)}\ue001"
+        )  # private-use characters: no author writes them, no template trims them
+        return marks[-1]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything but the text that decides an answer; it names the folder of the completion store.
+
+    Attributes:
+        task, task_version: whose prompt it is.
+        prompt: the rendered prompt of the task's first example, for people and as part of the digest.
+        decoding: how the answer is drawn (`pipeline.decoding`), as plain data.
+        model, model_digest, revision: the weights.
+        engine: what ran them, with the arguments that can change an answer.
+        context_tokens: where a text is cut.
+    """
+
+    task: str
+    task_version: int
+    prompt: str
+    decoding: Mapping[str, Any]
+    model: str
+    model_digest: str
+    revision: str | None
+    engine: Mapping[str, Any]
+    context_tokens: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as written to `recipe.json` and to the manifest."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def digest(self) -> str:
+        """16 hexadecimal digits over everything but the model's name: the same weights under two names are one."""
+        content = {name: value for name, value in self.as_dict().items() if name != "model"}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def fingerprint(recipe_digest: str, segments: Sequence[Segment]) -> bytes:
+    """16 bytes that name a request: equal exactly when recipe and rendered prompt are equal.
+
+    Each segment goes in with its kind and length, so that no text can pass for another split of the same characters.
+    """
+    digest = hashlib.blake2b(recipe_digest.encode(), digest_size=16)
+    for segment in segments:
+        kind, value = (b"t", segment.value) if isinstance(segment, Text) else (b"c", segment)
+        data = value.encode()
+        digest.update(kind + len(data).to_bytes(8, "little") + data)
+    return digest.digest()
+
+
+def readable(segments: Sequence[Segment]) -> str:
+    """The prompt as one string, for people."""
+    return "".join(segment.value if isinstance(segment, Text) else segment for segment in segments)

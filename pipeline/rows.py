@@ -1,0 +1,385 @@
+"""Parquet in: which rows there are, which of them a run reads, and how they are cut into parts.
+
+A *part* is a few consecutive row groups: the unit that one worker reads and that becomes one output file. Only the
+columns a task reads travel through the pipeline; the others are copied from input to output part by part
+(`pipeline.outputs`), so they keep their types and cost no Python objects.
+"""
+
+import glob
+import os
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.elements import Row, RowRef
+from pipeline.errors import RunError, UsageError
+
+_PART_ROWS = 100_000
+_PART_BYTES = 128 << 20
+_BATCH_ROWS = 8_192
+TEXT_NAMES = ("text", "review", "review_text", "body", "comment", "content", "message", "feedback", "description")
+ID_NAMES = ("id", "row_id", "uuid", "key", "review_id", "ticket_id", "message_id", "comment_id", "response_id")
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A Parquet file of the input.
+
+    Attributes:
+        path: where it is, for Beam's filesystems.
+        name: what made ids call it: its place below the input argument, so that it stays when the folder moves.
+    """
+
+    path: str
+    name: str
+    rows: int
+    size_bytes: int
+    group_rows: tuple[int, ...]
+    group_bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Row groups `first` to `last` (included) of a file; `offset` is the file's row number of the first row."""
+
+    file: InputFile
+    first: int
+    last: int
+    offset: int
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return sum(self.file.group_rows[self.first : self.last + 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive pieces that are read, and written, together.
+
+    Attributes:
+        index: its number, which names its output file.
+        selected: the positions to read, ascending, or None for all.
+    """
+
+    index: int
+    pieces: tuple[Piece, ...]
+    selected: tuple[int, ...] | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows the run reads of it."""
+        return sum(piece.rows for piece in self.pieces) if self.selected is None else len(self.selected)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the input holds, found out from its footers.
+
+    Attributes:
+        files: every file, in reading order.
+        schema: the columns of all files together, with one type each.
+    """
+
+    files: tuple[InputFile, ...]
+    schema: pa.Schema
+
+    @property
+    def rows(self) -> int:
+        """Rows in all files."""
+        return sum(file.rows for file in self.files)
+
+
+# ---------------------------------------------------------------------------------------------------------- survey
+
+
+def survey(inputs: Sequence[str]) -> Survey:
+    """Look at every file of the input.
+
+    Args:
+        inputs: files, folders (searched to any depth) and globs, on any of Beam's filesystems.
+
+    Raises:
+        UsageError: if nothing is there, a file is not readable Parquet, or two files disagree on a column's type.
+    """
+    listed = list(dict.fromkeys(found for item in inputs for found in _list(item)))
+    names = [name for _, name in listed]
+    found = [_survey_file(path, name if names.count(name) == 1 else path) for path, name in listed]
+    schema = found[0][1]
+    for file, other in found[1:]:
+        try:
+            schema = pa.unify_schemas([schema, other], promote_options="permissive")
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise UsageError(f"{file.path} does not fit the files before it: {_first_line(error)}") from None
+    return Survey(tuple(file for file, _ in found), schema)
+
+
+def _list(item: str) -> Iterator[tuple[str, str]]:
+    """The files that one input argument names, as (path, name), sorted."""
+    base = item.rstrip("/") or "/"
+    if "://" not in base:
+        base = os.path.abspath(os.path.expanduser(base))
+    try:
+        if "://" not in base and os.path.isfile(base):
+            yield base, os.path.basename(base)
+            return
+        is_folder = os.path.isdir(base) if "://" not in base else not glob.has_magic(base)
+        patterns = [f"{base}/**.parquet"] if is_folder else [base]
+        root = base if is_folder else _fixed_part(base)
+        matches = sorted(m.path for result in FileSystems.match(patterns) for m in result.metadata_list)
+    except (BeamIOError, ValueError) as error:
+        raise UsageError(f"cannot read {item}: {_first_line(error)}") from None
+    paths = [path for path in matches if not _hidden(path[len(root) :])]
+    if not paths:
+        raise UsageError(f"no Parquet files at {item}", "give a file, a folder with *.parquet files in it, or a glob")
+    for path in paths:
+        yield path, path[len(root) :].lstrip("/")
+
+
+def _fixed_part(pattern: str) -> str:
+    """The folder before a glob's first wildcard; for a plain path, the folder it lies in."""
+    cut = min((pattern.find(c) for c in "*?[" if c in pattern), default=len(pattern))
+    return pattern[:cut].rpartition("/")[0]
+
+
+def _hidden(relative: str) -> bool:
+    return any(step.startswith((".", "_")) for step in relative.split("/"))
+
+
+def _survey_file(path: str, name: str) -> tuple[InputFile, pa.Schema]:
+    try:
+        with open_parquet(path) as parquet:
+            meta, schema = parquet.metadata, parquet.schema_arrow
+        groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
+        size = (
+            os.path.getsize(path) if "://" not in path else FileSystems.match([path])[0].metadata_list[0].size_in_bytes
+        )
+    except (pa.ArrowException, OSError, BeamIOError) as error:
+        raise UsageError(f"{path} is not readable Parquet: {_first_line(error)}") from None
+    if twice := {n for n in schema.names if schema.names.count(n) > 1}:
+        raise UsageError(f"{path} has more than one column called {sorted(twice)[0]!r}")
+    rows, sizes = tuple(g.num_rows for g in groups), tuple(g.total_byte_size for g in groups)
+    return InputFile(path, name, meta.num_rows, size, rows, sizes), schema.remove_metadata()
+
+
+def open_parquet(path: str) -> pq.ParquetFile:
+    """Open a Parquet file on any of Beam's filesystems; local files are read directly."""
+    if "://" not in path:
+        return pq.ParquetFile(path)
+    return pq.ParquetFile(FileSystems.open(path, mime_type="application/octet-stream"))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+# ----------------------------------------------------------------------------------------------------------- parts
+
+
+def plan_parts(files: Iterable[InputFile], limit: int | None, sample: int | None, seed: int) -> list[Part]:
+    """Cut the input into parts of about 100,000 rows or 128 MB, by whole row groups.
+
+    Args:
+        limit: read only the first rows.
+        sample: read this many rows drawn at random (every row has the same chance).
+        seed: of the draw; the same seed draws the same rows.
+    """
+    parts = [Part(i, pieces) for i, pieces in enumerate(_pack(files))]
+    if sample is not None:
+        total = sum(part.rows for part in parts)
+        chosen = sorted(random.Random(seed).sample(range(total), min(sample, total)))
+        parts = _select(parts, chosen[:limit])
+    elif limit is not None:
+        parts = _select(parts, range(limit))
+    return parts
+
+
+def _pack(files: Iterable[InputFile]) -> Iterator[tuple[Piece, ...]]:
+    pieces: list[Piece] = []
+    rows = size = 0
+    for file in files:
+        offset = 0
+        for group, (num_rows, num_bytes) in enumerate(zip(file.group_rows, file.group_bytes, strict=True)):
+            if pieces and (rows + num_rows > _PART_ROWS or size + num_bytes > _PART_BYTES):
+                yield tuple(pieces)
+                pieces, rows, size = [], 0, 0
+            if pieces and pieces[-1].file is file:
+                pieces[-1] = Piece(file, pieces[-1].first, group, pieces[-1].offset)
+            else:
+                pieces.append(Piece(file, group, group, offset))
+            offset, rows, size = offset + num_rows, rows + num_rows, size + num_bytes
+    if pieces:
+        yield tuple(pieces)
+
+
+def _select(parts: Sequence[Part], chosen: Iterable[int]) -> list[Part]:
+    """The parts that hold some of the rows `chosen` (ascending, counted over the whole input), with just those."""
+    selected: list[Part] = []
+    numbers = iter(chosen)
+    number = next(numbers, None)
+    start = 0
+    for part in parts:
+        positions = []
+        while number is not None and number < start + part.rows:
+            positions.append(number - start)
+            number = next(numbers, None)
+        if positions:
+            selected.append(Part(len(selected), part.pieces, tuple(positions)))
+        start += part.rows
+    return selected
+
+
+def read_batches(part: Part, columns: Sequence[str] | None) -> Iterator[tuple[int, str, int, pa.RecordBatch]]:
+    """The part's rows in order, in record batches, selected or not.
+
+    Args:
+        columns: top-level columns to read (those a file lacks are left out), or None for all.
+
+    Yields:
+        position of the batch's first row in the part, the file's name, its first row's number in the file, the batch.
+
+    Raises:
+        RunError: if a file cannot be read.
+    """
+    position = 0
+    for piece in part.pieces:
+        number = piece.offset
+        try:
+            with open_parquet(piece.file.path) as parquet:
+                wanted = None if columns is None else [c for c in columns if c in parquet.schema_arrow.names]
+                groups = list(range(piece.first, piece.last + 1))
+                for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=groups, columns=wanted):
+                    yield position, piece.file.name, number, batch
+                    position, number = position + batch.num_rows, number + batch.num_rows
+        except (pa.ArrowException, OSError, BeamIOError) as error:
+            raise RunError(f"cannot read {piece.file.path}: {_first_line(error)}") from None
+
+
+def longest_text_bytes(parts: Sequence[Part], columns: Sequence[str]) -> int:
+    """The most bytes of text that any row of the parts has in these columns together; what a prompt may need."""
+    longest = 0
+    for part in parts:
+        for _, _, _, batch in read_batches(part, columns):
+            total = pa.array([0] * batch.num_rows, pa.int64())
+            for column in set(columns) & set(batch.schema.names):
+                if is_text(batch.schema.field(column).type):
+                    lengths = pc.fill_null(pc.binary_length(_as_binary(batch.column(column))), 0)
+                    total = pc.add(total, lengths.cast(pa.int64()))
+            longest = max(longest, pc.max(total).as_py() or 0)
+    return longest
+
+
+# --------------------------------------------------------------------------------------------------------- columns
+
+
+def choose_column(schema: pa.Schema, given: str | None, names: Sequence[str], what: str) -> str | None:
+    """The column to use: the one given, or a guess by name; None if there is no good guess.
+
+    Raises:
+        UsageError: if the column given does not exist.
+    """
+    if given is not None:
+        if given not in schema.names:
+            raise UsageError(f"no column {given!r} for the {what}", f"the input has: {describe_columns(schema)}")
+        return given
+    by_lower = {name.lower(): name for name in reversed(schema.names)}
+    return next((by_lower[name] for name in names if name in by_lower), None)
+
+
+def choose_text_column(schema: pa.Schema, given: str | None, field_name: str) -> str:
+    """The column of text: the one given, one of a usual name, or the only one that holds strings.
+
+    Raises:
+        UsageError: if there is no good guess, or it holds no text.
+    """
+    name = choose_column(schema, given, (field_name, *TEXT_NAMES), field_name)
+    if name is None:
+        texts = [f.name for f in schema if is_text(f.type) and f.name.lower() not in ID_NAMES]
+        if len(texts) != 1:
+            hint = f"name it with --{field_name} COLUMN; the input has: {describe_columns(schema)}"
+            raise UsageError(f"cannot guess which column holds the {field_name}", hint)
+        (name,) = texts
+    if not is_text(schema.field(name).type):
+        hint = f"the input has: {describe_columns(schema)}"
+        raise UsageError(f"column {name!r} holds {schema.field(name).type}, not text", hint)
+    return name
+
+
+def choose_id_column(schema: pa.Schema, given: str | None) -> str | None:
+    """The column of ids: the one given or one of a usual name with strings or integers; None: ids are made."""
+    name = choose_column(schema, given, ID_NAMES, "id")
+    if name is not None and given is None:
+        kind = schema.field(name).type
+        return name if is_text(kind) or pa.types.is_integer(kind) else None
+    return name
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds text: strings in any of Arrow's layouts, or bytes that may be UTF-8."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    binaries = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return any(check(kind) for check in (*checks, *binaries)) or pa.types.is_null(kind)
+
+
+def describe_columns(schema: pa.Schema, most: int = 20) -> str:
+    """The columns and their types on one line."""
+    listed = ", ".join(f"{f.name} ({f.type})" for f in list(schema)[:most])
+    return listed + (f" and {len(schema) - most} more" if len(schema) > most else "")
+
+
+# ------------------------------------------------------------------------------------------------------- transforms
+
+
+class ReadRows(beam.PTransform[beam.pvalue.PBegin, beam.PCollection[Row]]):
+    """Read the rows of the parts: only the columns that the task's record needs.
+
+    Args:
+        parts: what to read.
+        columns: record field → input column.
+    """
+
+    def __init__(self, parts: Sequence[Part], columns: Mapping[str, str]) -> None:
+        super().__init__()
+        self._parts = parts
+        self._columns = columns
+
+    def expand(self, pbegin: beam.pvalue.PBegin) -> beam.PCollection[Row]:
+        rows: beam.PCollection[Row] = (
+            pbegin | beam.Create(self._parts) | beam.Reshuffle() | beam.FlatMap(read_rows, self._columns)
+        )
+        return rows
+
+
+def read_rows(part: Part, columns: Mapping[str, str]) -> Iterator[Row]:
+    """The selected rows of one part. Texts come as bytes, for one row's wrong UTF-8 would spoil a whole column."""
+    wanted = None if part.selected is None else set(part.selected)
+    for start, _, _, batch in read_batches(part, list(columns.values())):
+        values = {field: _plain_values(batch, column) for field, column in columns.items()}
+        for i in range(batch.num_rows):
+            if wanted is None or start + i in wanted:
+                yield Row(RowRef(part.index, start + i), {field: column[i] for field, column in values.items()})
+
+
+def _plain_values(batch: pa.RecordBatch, column: str) -> list[Any]:
+    """A column as Python values: texts as bytes, missing columns as nulls, anything else as pyarrow has it."""
+    if column not in batch.schema.names:
+        return [None] * batch.num_rows
+    array = batch.column(column)
+    return list((_as_binary(array) if is_text(array.type) else array).to_pylist())
+
+
+def _as_binary(array: pa.Array) -> pa.Array:
+    """A text column of any layout as bytes: nothing is decoded, so nothing can be invalid."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    return array.cast(pa.large_binary())

@@ -1,0 +1,131 @@
+"""A model's tokenizer and chat template, read from its folder, and the one rule they serve: row text stays text.
+
+Only `tokenizer.json` and the template are read, with the `tokenizers` library and a sandboxed jinja, so counting tokens
+costs neither torch nor a model.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.errors import UsageError
+from pipeline.prompts import Segment, Text
+
+_CHARS_PER_TOKEN = 64
+"""No ordinary text has tokens this long on average: cutting there first saves tokenising a whole book."""
+
+
+class TextEncoder(Protocol):
+    """Turns text into token ids."""
+
+    def encode(self, segment: Segment) -> list[int]:
+        """Ids of one segment; control tokens are recognised in constants only."""
+        ...
+
+    def cut(self, text: str, max_tokens: int) -> str:
+        """The longest beginning of `text` that is found to fit into `max_tokens`."""
+        ...
+
+
+class ModelTokenizer:
+    """The tokenizer of a model folder.
+
+    Args:
+        folder: a Hugging Face model folder with `tokenizer.json`.
+
+    Raises:
+        UsageError: if there is none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from tokenizers import Tokenizer
+
+        file = folder / "tokenizer.json"
+        if not file.is_file():
+            raise UsageError(f"{folder} has no tokenizer.json", "Textmill needs models with a fast tokenizer")
+        # Two tokenizers, for `encode_special_tokens` (control tokens read as plain text) is a property of the object.
+        self._constants, self._texts = Tokenizer.from_file(str(file)), Tokenizer.from_file(str(file))
+        self._texts.encode_special_tokens = True
+        for tokenizer in (self._constants, self._texts):
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+
+    def encode(self, segment: Segment) -> list[int]:
+        """Ids of one segment, with no begin-of-text added; control tokens are recognised in constants only."""
+        if isinstance(segment, Text):
+            return list(self._texts.encode(segment.value, add_special_tokens=False).ids)
+        return list(self._constants.encode(segment, add_special_tokens=False).ids)
+
+    def cut(self, text: str, max_tokens: int) -> str:
+        """The longest beginning of `text` that fits into `max_tokens`, by whole tokens."""
+        start = text[: max_tokens * _CHARS_PER_TOKEN]
+        encoding = self._texts.encode(start, add_special_tokens=False)
+        if len(encoding.ids) <= max_tokens and start != text:  # tokens of unusual length: look at all of the text
+            start, encoding = text, self._texts.encode(text, add_special_tokens=False)
+        keep = max_tokens
+        while len(encoding.ids) > max_tokens:  # a cut can split a word anew, so that it needs one more token
+            start = start[: encoding.offsets[keep - 1][1]] if keep else ""
+            encoding = self._texts.encode(start, add_special_tokens=False)
+            keep -= 1
+        return start
+
+
+class BytesTokenizer:
+    """One token per UTF-8 byte: for the scripted engine, which has no model."""
+
+    def encode(self, segment: Segment) -> list[int]:
+        """The segment's bytes."""
+        return list((segment.value if isinstance(segment, Text) else segment).encode())
+
+    def cut(self, text: str, max_tokens: int) -> str:
+        """The first `max_tokens` bytes, less a split character."""
+        return text.encode()[:max_tokens].decode(errors="ignore")
+
+
+def encode_all(encoder: TextEncoder, segments: Sequence[Segment]) -> list[int]:
+    """The token ids of a whole prompt."""
+    return [token for segment in segments for token in encoder.encode(segment)]
+
+
+class JinjaChatTemplate:
+    """The chat template of a model folder, rendered in jinja's sandbox."""
+
+    def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
+        from jinja2.ext import loopcontrols
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+        environment.filters["tojson"] = lambda value, **kwargs: json.dumps(value, ensure_ascii=False, **kwargs)
+        environment.globals["raise_exception"] = _refuse
+        self._template = environment.from_string(source)
+        self._special_tokens = dict(special_tokens)
+
+    def __call__(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """The conversation as one string, ready for the model's turn.
+
+        Raises:
+            UsageError: if the template refuses the conversation (a role it does not know, say).
+        """
+        return self._template.render(messages=messages, add_generation_prompt=True, **self._special_tokens)
+
+
+def _refuse(reason: str) -> None:
+    raise UsageError(f"the model's chat template refuses this conversation: {reason}", "try --prompt-form bare")
+
+
+def load_chat_template(folder: Path) -> JinjaChatTemplate | None:
+    """The folder's chat template, from `chat_template.jinja` or the tokenizer's config; None if it has none."""
+    config: dict[str, Any] = {}
+    if (file := folder / "tokenizer_config.json").is_file():
+        config = json.loads(file.read_text(encoding="utf-8"))
+    source = config.get("chat_template")
+    if (file := folder / "chat_template.jinja").is_file():
+        source = file.read_text(encoding="utf-8")
+    if not isinstance(source, str):
+        return None
+    names = ("bos_token", "eos_token", "pad_token", "unk_token")
+    values = {name: config.get(name) for name in names}
+    return JinjaChatTemplate(
+        source, {n: v["content"] if isinstance(v, dict) else v for n, v in values.items() if v is not None}
+    )

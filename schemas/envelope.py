@@ -1,0 +1,74 @@
+"""What every output row carries around the task's own columns."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ID_COLUMN = "id"
+STATUS_COLUMN = "status"
+ERROR_COLUMN = "error"
+META_COLUMN = "meta"
+ANSWER_COLUMN = "answer"
+"""Dead letters only: what the model answered, null when it was never asked."""
+
+
+class Status(StrEnum):
+    """Whether a row has a result."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+class ErrorClass(StrEnum):
+    """Why a row has no result. The list is closed: a reader can switch over it."""
+
+    NULL_TEXT = "null_text"
+    EMPTY_TEXT = "empty_text"
+    INVALID_TEXT = "invalid_text"
+    INVALID_ROW = "invalid_row"
+    PROMPT_TOO_LONG = "prompt_too_long"
+    REQUEST_REJECTED = "request_rejected"
+    INVALID_ANSWER = "invalid_answer"
+
+
+class ErrorInfo(BaseModel):
+    """Why a row failed, as written in the `error` column.
+
+    Attributes:
+        error_class: one of `ErrorClass`; the column's field is named `class`.
+        message: one line for a person.
+        attempts: how often the engine was asked; 0 when the row never got that far.
+    """
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    error_class: ErrorClass = Field(alias="class")
+    message: str
+    attempts: int = Field(ge=0)
+
+
+class Meta(BaseModel):
+    """Where a row's answer came from, as written in the `meta` column.
+
+    Attributes:
+        model: the model's name.
+        recipe: digest of everything but the text that decides the answer.
+        run_id: the run whose engine computed the answer. It is not the manifest's run when the answer was
+            taken from the completion store, so equal runs write equal rows. Null when no engine answered.
+        prompt_tokens: length of the prompt.
+        cached_prompt_tokens: how many of them the engine's prefix cache already held.
+        output_tokens: length of what the model wrote.
+        finish_reason: the engine's word for why it stopped (`stop`, `length`).
+        truncated: the row's text was cut to fit the context.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    recipe: str
+    run_id: str | None
+    prompt_tokens: int | None
+    cached_prompt_tokens: int | None
+    output_tokens: int | None
+    finish_reason: str | None
+    truncated: bool

@@ -1,0 +1,88 @@
+"""The manifest: what one run did. Written last, so a folder that has one is complete."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MANIFEST_NAME = "manifest.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileInfo(_Part):
+    """A Parquet file that was read or written."""
+
+    path: str
+    rows: int
+    size_bytes: int
+
+
+class ModelInfo(_Part):
+    """The model that answered: its name, where from, and a digest of its weights."""
+
+    name: str
+    digest: str
+    revision: str | None = None
+    licence: str | None = None
+
+
+class Counts(_Part):
+    """Rows and requests of a run; `rows == ok + failed` always holds.
+
+    `unique` counts different requests (fingerprints), of which `reused` were answered from the completion store and
+    `sent` went to the engine.
+    """
+
+    rows: int = 0
+    unique: int = 0
+    reused: int = 0
+    sent: int = 0
+    ok: int = 0
+    failed: int = 0
+    truncated: int = 0
+    failed_by_class: dict[str, int] = Field(default_factory=dict)
+
+
+class Tokens(_Part):
+    """Tokens the engine handled in this run (reused answers cost none)."""
+
+    prompt: int = 0
+    cached_prompt: int = 0
+    output: int = 0
+
+
+class Manifest(_Part):
+    """What one run did, from its config to the files it wrote.
+
+    Attributes:
+        seconds: wall time by phase: `total`, `prepare` (model, input survey), `engine_start`, `engine` (from the
+            first request to the last answer), `pipeline` (everything inside Beam, engine included), `commit`.
+        rates: `rows_per_second` over the pipeline's time, `tokens_per_second` over the engine's.
+        columns: record field → the input column it was read from.
+        id_column: the input's column of ids; null: ids were made from file and row number.
+        renamed_columns: input columns whose name the output needs, with the name they have there.
+    """
+
+    format: int = 1
+    run_id: str
+    task: str
+    started: datetime
+    finished: datetime
+    config: dict[str, Any]
+    recipe_digest: str
+    recipe: dict[str, Any]
+    model: ModelInfo
+    versions: dict[str, str]
+    counts: Counts
+    tokens: Tokens
+    seconds: dict[str, float]
+    rates: dict[str, float]
+    columns: dict[str, str]
+    id_column: str | None
+    renamed_columns: dict[str, str]
+    inputs: list[FileInfo]
+    results: list[FileInfo]
+    dead_letters: list[FileInfo]
