@@ -15,7 +15,7 @@ from rich.console import Console
 
 from jobs.config import JobConfig, merge, parse_engine_args, read_config_file
 from jobs.tasks import all_tasks
-from jobs.terminal import Terminal, plain_table
+from jobs.terminal import own_terminal, plain_table
 from pipeline.errors import RunError
 from pipeline.models import catalogue, catalogue_entry, pull
 from pipeline.task import AnyTask
@@ -69,12 +69,13 @@ def execute(config: JobConfig, show: int, as_json: bool) -> None:
     from jobs.run import run_job
     from jobs.summary import print_rows, print_summary
 
-    manifest = run_job(config, Terminal(quiet=as_json and not sys.stderr.isatty()))
-    output = Path(config.output).expanduser().absolute()
+    with own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
+        manifest = run_job(config, terminal)
+    output = Path(config.output).expanduser()
     if as_json:
         print(manifest.model_dump_json(indent=2))
     else:
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False)
         if show:
             print_rows(console, manifest, output, show)
         print_summary(console, manifest, output)
@@ -198,7 +199,8 @@ def list_models() -> None:
 @models_app.command("pull")
 def pull_model(name: Annotated[str, typer.Argument(help="A name from the catalogue.")]) -> None:
     """Fetch and convert a model now, so that the first run need not."""
-    model = pull(catalogue_entry(name), Terminal().say)
+    with own_terminal() as terminal:
+        model = pull(catalogue_entry(name), terminal.say)
     print(model.folder)
 
 
@@ -230,7 +232,8 @@ def sample_reviews(
     """Write review sentences that people have rated: id, text, source, human_rating, human_rating_std, ratings."""
     from jobs.samples import write_reviews
 
-    num_rows = write_reviews(file, tuple(source or Source), Terminal().say)
+    with own_terminal() as terminal:
+        num_rows = write_reviews(file, tuple(source or Source), terminal.say)
     print(f"{num_rows:,} rated reviews in {file}")
 
 

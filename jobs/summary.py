@@ -1,11 +1,12 @@
 """What a person reads when a run is over."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from jobs.tasks import find_task
 from jobs.terminal import duration, plain_table
@@ -18,32 +19,32 @@ _TEXT_WIDTH = 72
 
 def print_summary(console: Console, manifest: Manifest, output: Path) -> None:
     """Counts, tokens, time and where the results are."""
+    for name, value in _summary_lines(manifest, output):
+        line = Text.assemble((f"{name:<14}", "bold"), value)
+        console.print(line, soft_wrap=True)  # one line each, so that a path can be copied
+
+
+def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]]:
     counts, tokens, seconds = manifest.counts, manifest.tokens, manifest.seconds
-    failed = ", ".join(f"{n:,} {name}" for name, n in manifest.counts.failed_by_class.items())
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="bold")
-    grid.add_column()
-    grid.add_row(
-        "rows", f"{counts.rows:,} in, {counts.ok:,} ok, {counts.failed:,} failed{f' ({failed})' if failed else ''}"
-    )
-    grid.add_row("requests", f"{counts.unique:,} unique, {counts.reused:,} reused, {counts.sent:,} sent to the engine")
+    failed = ", ".join(f"{n:,} {name}" for name, n in counts.failed_by_class.items())
+    yield "rows", f"{counts.rows:,} in, {counts.ok:,} ok, {counts.failed:,} failed{f' ({failed})' if failed else ''}"
+    yield "requests", f"{counts.unique:,} unique, {counts.reused:,} reused, {counts.sent:,} sent to the engine"
     if counts.sent:
         share = tokens.cached_prompt / max(1, tokens.prompt)
-        grid.add_row("tokens", f"{tokens.prompt:,} in ({share:.0%} from the prefix cache), {tokens.output:,} out")
+        yield "tokens", f"{tokens.prompt:,} in ({share:.0%} from the prefix cache), {tokens.output:,} out"
     phases = [f"{name.replace('_', ' ')} {duration(seconds[name])}" for name in ("prepare", "engine_start", "engine")]
-    grid.add_row("time", f"{duration(seconds['total'])} ({', '.join(phases)})")
+    yield "time", f"{duration(seconds['total'])} ({', '.join(phases)})"
     speed = f"{manifest.rates['rows_per_second']:,.1f} rows/s"
     if counts.sent:
         speed += f"; engine {manifest.rates['engine_requests_per_second']:,.1f} requests/s"
-    grid.add_row("speed", speed)
+    yield "speed", speed
     if counts.truncated:
-        grid.add_row("cut", f"{counts.truncated:,} texts did not fit the context (meta.truncated)")
+        yield "cut", f"{counts.truncated:,} texts did not fit the context (meta.truncated)"
     for name, new in manifest.renamed_columns.items():
-        grid.add_row("renamed", f"the input's column {name} is {new} in the output")
-    grid.add_row("results", str(output / RESULTS))
+        yield "renamed", f"the input's column {name} is {new} in the output"
+    yield "results", str(output / RESULTS)
     if counts.failed:
-        grid.add_row("dead letters", str(output / DEAD_LETTERS))
-    console.print(grid)
+        yield "dead letters", str(output / DEAD_LETTERS)
 
 
 def print_rows(console: Console, manifest: Manifest, output: Path, num_rows: int) -> None:

@@ -20,19 +20,16 @@ _PLAIN_SECONDS = 5.0
 _REFRESH_SECONDS = 0.25
 
 
-def _kept_stderr() -> TextIO:
-    """Standard error as it is now, to write to while it points to the log."""
-    try:
-        return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace")
-    except (OSError, ValueError, AttributeError):  # not a file: a test's buffer
-        return sys.stderr
-
-
 class Terminal:
-    """Messages and progress, on standard error: standard output is for results."""
+    """Messages and progress, on standard error: standard output is for results.
 
-    def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(file=_kept_stderr(), quiet=quiet, highlight=False, soft_wrap=True)
+    Args:
+        stream: where to write.
+        quiet: write nothing.
+    """
+
+    def __init__(self, stream: TextIO, quiet: bool = False) -> None:
+        self.console = Console(file=stream, quiet=quiet, highlight=False, soft_wrap=True)
 
     def say(self, message: str) -> None:
         """One line about what takes a while."""
@@ -115,6 +112,16 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@contextmanager
+def own_terminal(quiet: bool = False) -> Iterator[Terminal]:
+    """A terminal on what is standard error now, which it keeps while `chatter_to` sends that to a log."""
+    if not _is_real(2):
+        yield Terminal(sys.stderr, quiet)
+        return
+    with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace") as stream:
+        yield Terminal(stream, quiet)
 
 
 @contextmanager

@@ -37,9 +37,9 @@ class Complete(beam.DoFn):
 
     def process(self, asked: Asked) -> Iterator[Answered]:
         request, askers = asked
+        metrics.count(metrics.SENT)
         engine = self._engine or self._start_engine()
         self._askers[request.fingerprint] = askers
-        metrics.count(metrics.SENT)
         engine.submit(request)
         while engine.in_flight >= engine.window:
             yield from self._collect(engine)

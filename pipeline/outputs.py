@@ -198,11 +198,19 @@ def write_part(folder: str, part: Part, outcomes: Sequence[Outcome], layout: Out
             settled = [by_position[start + i] for i in rows]
             arrays = layout.input_arrays(batch, name, first_row)
             if len(rows) < batch.num_rows:
-                arrays = [array.take(pa.array(rows, pa.int64())) for array in arrays]
+                arrays = [_take(array, rows) for array in arrays]
             results.write([*arrays, *layout.result_arrays(settled)])
             if failed := [i for i, outcome in enumerate(settled) if outcome.failure]:
-                kept = [array.take(pa.array(failed, pa.int64())) for array in arrays]
+                kept = [_take(array, failed) for array in arrays]
                 dead.write([*kept, *layout.dead_letter_arrays([settled[i] for i in failed])])
+
+
+def _take(array: pa.Array, indices: Sequence[int]) -> pa.Array:
+    """The elements at these indices, of an array of any type: pyarrow's `take` does not know all (views, say)."""
+    try:
+        return array.take(pa.array(indices, pa.int64()))
+    except pa.ArrowNotImplementedError:
+        return pa.concat_arrays([array.slice(i, 1) for i in indices] or [array.slice(0, 0)])
 
 
 class _Writer:

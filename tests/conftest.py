@@ -1,0 +1,73 @@
+"""Shared fixtures: real Parquet in temporary folders, a home of our own, a plan that runs without an engine."""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.config import JobConfig
+from jobs.run import run_job
+from jobs.terminal import Terminal
+from schemas.manifest import Manifest
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """A home of its own for each test, so that no test meets another's completions.
+
+    Engine tests keep the models folder of the user, for fetching a model each time would take minutes.
+    """
+    folder = tmp_path / "home"
+    if request.node.get_closest_marker("engine"):
+        from pipeline.models import models_folder
+
+        shared = models_folder()
+        shared.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+        (folder / "models").symlink_to(shared)
+    monkeypatch.setenv("TEXTMILL_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def write_parquet(tmp_path: Path) -> Callable[..., Path]:
+    """Write a table as Parquet and return the file."""
+
+    def write(columns: dict[str, Any] | pa.Table, name: str = "in/rows.parquet", **options: Any) -> Path:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), file, **options)
+        return file
+
+    return write
+
+
+Run = Callable[..., Manifest]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run a sentiment job with the scripted engine."""
+
+    def go(inputs: Path | Sequence[Path], output: str = "out", **settings: Any) -> Manifest:
+        paths = [inputs] if isinstance(inputs, Path) else inputs
+        values = {"task": "sentiment", "engine": "scripted", **settings}
+        config = JobConfig(inputs=tuple(map(str, paths)), output=str(tmp_path / output), **values)
+        return run_job(config, Terminal(io.StringIO()))
+
+    return go
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Callable[..., pa.Table]:
+    """Read the results, or the dead letters, of a run as one table, as a user would."""
+
+    def read(output: str = "out", kind: str = "results") -> pa.Table:
+        return ds.dataset(tmp_path / output / kind).to_table()
+
+    return read

@@ -1,0 +1,157 @@
+"""The command line, as a person uses it: what it prints, where, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from jobs import cli
+from pipeline.errors import RunError
+
+
+def invoke(*arguments: str):
+    """Run a command in this process; returns its exit code, standard output and standard error."""
+    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    if isinstance(result.exception, RunError):
+        return result.exception.exit_code, result.stdout, f"{result.exception}\n{result.exception.hint}"
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def reviews(write_parquet) -> Path:
+    return write_parquet({"id": ["a", "b", "c", "d"], "text": ["Good!", "Bad.", "[bold]So-so[/bold]", None]})
+
+
+def test_a_job_ends_in_a_summary_and_a_table(reviews: Path, tmp_path: Path) -> None:
+    code, out, _ = invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", "--show", "4")
+    assert code == 0
+    assert "4 in, 3 ok, 1 failed (1 null_text)" in out
+    assert "3 unique, 0 reused, 3 sent" in out
+    assert "[bold]So-so[/bold]" in out
+    assert str(tmp_path / "out/results") in out.replace("\n", "")
+
+
+def test_json_is_the_manifest_and_nothing_else(reviews: Path, tmp_path: Path) -> None:
+    _, out, _ = invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", "--json")
+    assert json.loads(out) == json.loads((tmp_path / "out/manifest.json").read_text())
+    assert json.loads(out)["config"]["engine"] == "scripted"
+
+
+def test_a_config_file_does_the_same_and_flags_win(reviews: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job.toml"
+    job.write_text(f'task = "sentiment"\ninputs = ["{reviews}"]\noutput = "{tmp_path}/out"\nengine = "scripted"\n')
+    assert invoke("run", job)[0] == 0
+    manifest = json.loads(invoke("sentiment", "--config", job, "--limit", "2", "--json")[1])
+    assert manifest["counts"]["rows"] == 2
+    assert manifest["counts"]["sent"] == 0
+
+
+def test_labels_and_engine_arguments_are_repeated_flags(reviews: Path, tmp_path: Path) -> None:
+    flags = ["--label", "positive", "--label", "negative", "--engine-arg", "max_num_seqs=8", "--json"]
+    manifest = json.loads(invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", *flags)[1])
+    assert manifest["config"]["options"] == {"labels": ["positive", "negative"]}
+    assert manifest["config"]["engine_args"] == {"max_num_seqs": 8}
+
+
+def test_too_many_failed_rows_end_with_3_after_the_output_is_written(reviews: Path, tmp_path: Path) -> None:
+    code, _, _ = invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", "--max-failed", "0")
+    assert code == 3
+    assert (tmp_path / "out/manifest.json").is_file()
+    assert invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", "--max-failed", "25%")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{in}", "{out}", "--text", "body"], "the input has: id (string), text (string)"),
+        (["{in}/absent", "{out}"], "no Parquet files"),
+        (["{in}", "{out}", "--label", "great"], "labels"),
+        (["{in}", "{out}", "--prompt-form", "poem"], "chat and bare"),
+        (["{in}", "{out}", "--engine-arg", "x"], "NAME=VALUE"),
+        (["{in}", "{out}", "--engine", "vllm", "--model", "smollm2-135"], "smollm2-135m"),
+        (["{in}", "{out}", "--engine", "vllm", "--model", "./nowhere"], "not a folder"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_code_2(arguments: list[str], words: str, reviews: Path, tmp_path: Path) -> None:
+    filled = [a.replace("{in}", str(reviews)).replace("{out}", str(tmp_path / "out")) for a in arguments]
+    engine = [] if "--engine" in filled else ["--engine", "scripted"]
+    code, _, err = invoke("sentiment", *filled, *engine)
+    assert (code, words in err) == (2, True), err
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out.*.tmp"))
+
+
+def test_the_catalogue_can_be_looked_at() -> None:
+    assert "qwen2.5-0.5b" in invoke("models", "list")[1]
+    assert "Apache-2.0" in invoke("models", "show", "smollm2-135m")[1]
+    code, _, err = invoke("models", "show", "smolm")
+    assert (code, "smollm2-135m" in err) == (2, True)
+
+
+def test_help_teaches() -> None:
+    code, out, _ = invoke("sentiment", "--help")
+    assert code == 0
+    for word in ("--text", "--label", "--max-failed", "default: qwen2.5-0.5b", "--show"):
+        assert word in out
+
+
+SLOW_JOB = """
+import sys, time
+from pipeline.engines.scripted import ScriptedEngine
+collect = ScriptedEngine.collect
+ScriptedEngine.collect = lambda self: time.sleep(0.05) or collect(self)
+from jobs.cli import main
+main()
+"""
+
+
+def _start(reviews: Path, tmp_path: Path, home: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SLOW_JOB, "sentiment", str(reviews), str(tmp_path / "out"), "--engine", "scripted"]
+    environment = {**os.environ, "TEXTMILL_HOME": str(home)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def _wait_for_log(tmp_path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".out.*.tmp/run.log")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1.5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_with_130_says_so_and_goes_on_where_it_was(
+    number: int, write_parquet, tmp_path: Path, home: Path
+) -> None:
+    reviews = write_parquet({"text": [f"text {i}" for i in range(3000)]})
+    process = _start(reviews, tmp_path, home)
+    _wait_for_log(tmp_path)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "run the same command again" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out.*.tmp"))
+    manifest = json.loads(invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", "--json")[1])
+    assert manifest["counts"]["ok"] == 3000
+    assert manifest["counts"]["reused"] > 0
+
+
+def test_a_killed_run_leaves_no_output_and_the_next_one_cleans_up(write_parquet, tmp_path: Path, home: Path) -> None:
+    reviews = write_parquet({"text": [f"text {i}" for i in range(3000)]})
+    process = _start(reviews, tmp_path, home)
+    _wait_for_log(tmp_path)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "out").exists()
+    assert list(tmp_path.glob(".out.*.tmp"))
+    assert invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted")[0] == 0
+    assert not list(tmp_path.glob(".out.*.tmp"))

@@ -1,0 +1,96 @@
+"""Prompts keep constants and row text apart, and fingerprints tell requests apart exactly when they differ."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import UsageError
+from pipeline.prompts import Bare, Chat, Message, PromptRenderer, Recipe, Segment, Text, fingerprint, readable
+
+_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+_segments = st.lists(_texts | st.builds(Text, _texts, st.just(True)), max_size=4).map(tuple)
+
+
+def _template(messages):
+    return "<s>" + "".join(f"<{m['role']}>{m['content']}</>" for m in messages) + "<assistant>"
+
+
+@given(one=_segments, other=_segments)
+def test_fingerprints_are_equal_exactly_for_equal_segments(
+    one: tuple[Segment, ...], other: tuple[Segment, ...]
+) -> None:
+    assert (fingerprint("r", one) == fingerprint("r", other)) == (one == other)
+
+
+def test_fingerprints_depend_on_the_recipe_and_on_where_a_text_begins() -> None:
+    assert fingerprint("a", ("x",)) != fingerprint("b", ("x",))
+    assert fingerprint("a", ("xy", Text("z"))) != fingerprint("a", ("x", Text("yz")))
+    assert fingerprint("a", ("x",)) != fingerprint("a", (Text("x"),))
+
+
+@given(text=_texts, system=_texts)
+def test_row_text_comes_through_a_template_untouched(text: str, system: str) -> None:
+    chat = Chat((Message("system", (system,)), Message("user", ("Q: ", Text(text)))))
+    rendered = PromptRenderer(_template).render(chat)
+    assert [s for s in rendered if isinstance(s, Text)] == [Text(text)]
+    assert readable(rendered) == f"<s><system>{system}</><user>Q: {text}</><assistant>"
+
+
+def test_the_template_runs_once_per_shape_not_per_row() -> None:
+    calls = []
+
+    def counting(messages):
+        calls.append(1)
+        return _template(messages)
+
+    renderer = PromptRenderer(counting)
+    for i in range(50):
+        renderer.render(Chat((Message("user", (Text(f"row {i}"),)),)))
+    assert len(calls) == 1
+
+
+def test_a_model_without_chat_template_says_so() -> None:
+    with pytest.raises(UsageError, match="no chat template"):
+        PromptRenderer(None).render(Chat((Message("user", (Text("x"),)),)))
+    assert PromptRenderer(None).render(Bare(("a", Text("b")))) == ("a", Text("b"))
+
+
+def test_a_template_that_loses_text_is_refused() -> None:
+    with pytest.raises(UsageError, match="does not keep"):
+        PromptRenderer(lambda messages: "always the same").render(Chat((Message("user", (Text("x"),)),)))
+
+
+def _recipe(**changes):
+    values = {
+        "task": "t",
+        "task_version": 1,
+        "prompt": "p",
+        "decoding": {"kind": "choice"},
+        "model": "m",
+        "model_digest": "d",
+        "revision": None,
+        "engine": {"name": "scripted"},
+        "context_tokens": 4096,
+    }
+    return Recipe(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"task": "u"},
+        {"task_version": 2},
+        {"prompt": "q"},
+        {"decoding": {"kind": "json"}},
+        {"model_digest": "e"},
+        {"revision": "main"},
+        {"engine": {"name": "vllm"}},
+        {"context_tokens": 2048},
+    ],
+)
+def test_every_part_of_a_recipe_changes_its_digest(change: dict[str, object]) -> None:
+    assert _recipe(**change).digest() != _recipe().digest()
+
+
+def test_the_same_weights_under_another_name_are_the_same_recipe() -> None:
+    assert _recipe(model="alias").digest() == _recipe().digest()

@@ -1,0 +1,177 @@
+"""Reading: every row once, in parts by row groups, whatever the files look like."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import UsageError
+from pipeline.rows import (
+    InputFile,
+    choose_id_column,
+    choose_text_column,
+    longest_text_bytes,
+    plan_parts,
+    read_rows,
+    survey,
+)
+
+_groups = st.lists(st.tuples(st.integers(0, 150_000), st.integers(0, 200 << 20)), max_size=12)
+_files = st.lists(_groups, min_size=1, max_size=4)
+
+
+def _file(i: int, groups: list[tuple[int, int]]) -> InputFile:
+    rows, sizes = tuple(r for r, _ in groups), tuple(s for _, s in groups)
+    return InputFile(f"/{i}", str(i), sum(rows), sum(sizes), rows, sizes)
+
+
+@given(files=_files)
+def test_parts_cover_every_row_group_once_in_order(files: list[list[tuple[int, int]]]) -> None:
+    inputs = [_file(i, groups) for i, groups in enumerate(files)]
+    parts = plan_parts(inputs, None, None, 0)
+    covered = [(p.file.name, g) for part in parts for p in part.pieces for g in range(p.first, p.last + 1)]
+    assert covered == [(f.name, g) for f in inputs for g in range(len(f.group_rows))]
+    assert sum(part.rows for part in parts) == sum(f.rows for f in inputs)
+    assert [part.index for part in parts] == list(range(len(parts)))
+    for part in parts:
+        assert (
+            part.rows <= 100_000
+            or sum(p.last - p.first + 1 for p in part.pieces if p.rows) <= 1
+            or _last_group_overflows(part)
+        )
+
+
+def _last_group_overflows(part) -> bool:
+    """A part may pass the bound only by its first row group."""
+    first = part.pieces[0]
+    return part.rows - first.file.group_rows[first.first] <= 100_000
+
+
+@given(files=_files, count=st.integers(0, 40), seed=st.integers(0, 3))
+def test_a_sample_draws_distinct_rows_and_is_repeatable(files, count: int, seed: int) -> None:
+    inputs = [_file(i, groups) for i, groups in enumerate(files)]
+    total = sum(f.rows for f in inputs)
+    parts = plan_parts(inputs, None, count, seed)
+    assert sum(part.rows for part in parts) == min(count, total)
+    assert parts == plan_parts(inputs, None, count, seed)
+    for part in parts:
+        assert list(part.selected) == sorted(set(part.selected))
+        assert part.selected[-1] < sum(piece.rows for piece in part.pieces)
+
+
+@given(files=_files, count=st.integers(0, 1000))
+def test_a_limit_takes_the_first_rows(files, count: int) -> None:
+    inputs = [_file(i, groups) for i, groups in enumerate(files)]
+    parts = plan_parts(inputs, count, None, 0)
+    assert sum(part.rows for part in parts) == min(count, sum(f.rows for f in inputs))
+    assert all(list(part.selected) == list(range(len(part.selected))) for part in parts)
+
+
+TEXTS = ["a", None, "", "née 日本 🙂", "x\x00y", "שלום", "a" * 10_000]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.binary(),
+        pa.binary_view(),
+        pa.dictionary(pa.int32(), pa.string()),
+    ],
+    ids=str,
+)
+def test_every_layout_of_text_reads_the_same(kind: pa.DataType, write_parquet) -> None:
+    array = pa.array(TEXTS).dictionary_encode() if pa.types.is_dictionary(kind) else pa.array(TEXTS).cast(kind)
+    file = write_parquet({"text": array})
+    found = survey([str(file)])
+    assert choose_text_column(found.schema, None, "text") == "text"
+    (part,) = plan_parts(found.files, None, None, 0)
+    rows = list(read_rows(part, {"text": "text"}))
+    assert [r.values["text"] for r in rows] == [None if t is None else t.encode() for t in TEXTS]
+    assert [r.ref.position for r in rows] == list(range(len(TEXTS)))
+    assert longest_text_bytes([part], ["text"]) == 10_000
+
+
+def test_a_folder_is_searched_deeply_and_hidden_files_are_not_read(write_parquet, tmp_path: Path) -> None:
+    write_parquet({"text": ["b"]}, "in/b.parquet")
+    write_parquet({"text": ["a"]}, "in/2026/a.parquet")
+    write_parquet({"text": ["no"]}, "in/_temporary/c.parquet")
+    write_parquet({"text": ["no"]}, "in/.d.parquet")
+    (tmp_path / "in/notes.txt").write_text("not Parquet")
+    found = survey([str(tmp_path / "in")])
+    assert [f.name for f in found.files] == ["2026/a.parquet", "b.parquet"]
+    assert [f.name for f in survey([str(tmp_path / "in/*.parquet")]).files] == ["b.parquet"]
+
+
+def test_the_same_file_named_twice_is_read_once(write_parquet) -> None:
+    file = write_parquet({"text": ["a"]})
+    assert survey([str(file), str(file.parent), str(file)]).rows == 1
+
+
+def test_files_with_equal_names_stay_apart(write_parquet, tmp_path: Path) -> None:
+    one, other = write_parquet({"text": ["a"]}, "x/r.parquet"), write_parquet({"text": ["b"]}, "y/r.parquet")
+    assert len({f.name for f in survey([str(one), str(other)]).files}) == 2
+
+
+def test_files_with_different_columns_are_read_together(write_parquet) -> None:
+    one = write_parquet({"text": ["a"], "n": pa.array([1], pa.int32())}, "in/1.parquet")
+    write_parquet({"text": ["b"], "n": pa.array([2], pa.int64()), "extra": [True]}, "in/2.parquet")
+    schema = survey([str(one.parent)]).schema
+    assert schema.field("n").type == pa.int64()
+    assert schema.names == ["text", "n", "extra"]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda d: d / "absent.parquet", "no Parquet files"),
+        (lambda d: _write(d / "x.parquet", b"not Parquet at all"), "not readable Parquet"),
+        (lambda d: _write(d / "x.parquet", b""), "not readable Parquet"),
+    ],
+)
+def test_bad_input_is_named(make, words: str, tmp_path: Path) -> None:
+    path = make(tmp_path)
+    with pytest.raises(UsageError, match=words) as caught:
+        survey([str(path)])
+    assert str(path) in str(caught.value)
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def test_files_that_disagree_on_a_type_are_refused(write_parquet) -> None:
+    one = write_parquet({"text": ["a"]}, "in/1.parquet")
+    write_parquet({"text": [[1]]}, "in/2.parquet")
+    with pytest.raises(UsageError, match=r"2\.parquet does not fit"):
+        survey([str(one.parent)])
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema(list(columns.items()))
+
+
+def test_columns_are_guessed_by_name_or_because_there_is_only_one() -> None:
+    s = pa.string()
+    assert choose_text_column(_schema(id=s, Review=s, other=s), None, "text") == "Review"
+    assert choose_text_column(_schema(id=s, whatever=s, n=pa.int64()), None, "text") == "whatever"
+    assert choose_text_column(_schema(a=s, b=s), "b", "text") == "b"
+    assert choose_id_column(_schema(Review_ID=pa.int64()), None) == "Review_ID"
+    assert choose_id_column(_schema(id=pa.list_(s)), None) is None
+    assert choose_id_column(_schema(a=s), None) is None
+
+
+def test_a_guess_that_fails_lists_the_columns() -> None:
+    with pytest.raises(UsageError) as caught:
+        choose_text_column(_schema(first=pa.string(), second=pa.string()), None, "text")
+    assert "first (string), second (string)" in caught.value.hint
+    with pytest.raises(UsageError) as caught:
+        choose_text_column(_schema(n=pa.int64()), "n", "text")
+    assert "int64" in caught.value.message
+    with pytest.raises(UsageError, match="no column 'nope'"):
+        choose_id_column(_schema(a=pa.string()), "nope")
