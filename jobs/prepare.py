@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from jobs.config import JobConfig, nearest, validation_line
 from jobs.tasks import find_task
 from pipeline.completions import CompletionFolder
-from pipeline.decoding import describe
+from pipeline.decoding import Choice, describe
 from pipeline.engines.base import EngineNeeds, EngineSpec
 from pipeline.engines.scripted import ScriptedSpec
-from pipeline.engines.vllm_engine import VllmSpec, check_labels, vllm_version
+from pipeline.engines.vllm_engine import VllmSpec, label_ids, vllm_version
 from pipeline.errors import UsageError
 from pipeline.flow import Plan
 from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, Say, resolve_model
@@ -152,7 +152,8 @@ def _rules(config: JobConfig, model: Model, task: AnyTask) -> PromptRules:
     room = context - task.decoding().max_tokens
     folder = None if model.folder is None else str(model.folder)
     if model.folder is not None:
-        check_labels(task.decoding(), ModelTokenizer(model.folder))
+        if isinstance(decoding := task.decoding(), Choice):
+            label_ids(decoding, ModelTokenizer(model.folder))
         _check_context(model.folder, context)
     return PromptRules(folder, "", room, config.on_too_long == "truncate")
 

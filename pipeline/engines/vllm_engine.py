@@ -82,20 +82,19 @@ def vllm_version() -> str:
     raise RunError("vLLM is not installed", "pip install 'textmill[cpu]' or 'textmill[gpu]'; or try --engine scripted")
 
 
-def check_labels(decoding: Decoding, tokenizer: ModelTokenizer) -> None:
-    """Raise `UsageError` unless the labels of a choice begin with different tokens of this model."""
-    if isinstance(decoding, Choice):
-        _label_ids(decoding, tokenizer)
+def label_ids(decoding: Choice, tokenizer: ModelTokenizer) -> list[int]:
+    """The token that each label is known by, in label order.
 
-
-def _label_ids(decoding: Choice, tokenizer: ModelTokenizer) -> list[int]:
+    Raises:
+        UsageError: if two labels begin with the same token.
+    """
     ids = [tokenizer.encode(surface)[0] for surface in decoding.surfaces]
     if len(set(ids)) < len(ids):
         raise UsageError(f"this model cannot tell the labels {', '.join(decoding.labels)} apart by their first token")
     return ids
 
 
-def _prepare_environment() -> None:
+def prepare_environment() -> None:
     """Set what vLLM and torch read on import; what the user has set stays."""
     cores = len(os.sched_getaffinity(0))
     for name, value in {
@@ -131,6 +130,33 @@ def _kv_cache_bytes() -> int:
     return int(min(_KV_CACHE_BYTES, _KV_CACHE_SHARE * psutil.virtual_memory().available))
 
 
+def sampling_params(decoding: Decoding, tokenizer: ModelTokenizer) -> Any:
+    """vLLM's parameters for a way of decoding; built once for all requests, for compiling a grammar is not free."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+    common: dict[str, Any] = {"max_tokens": decoding.max_tokens, "output_kind": RequestOutputKind.FINAL_ONLY}
+    match decoding:
+        case Choice():
+            ids = label_ids(decoding, tokenizer)
+            return SamplingParams(
+                temperature=0, allowed_token_ids=ids, logprob_token_ids=ids, detokenize=False, **common
+            )
+        case Json():
+            held = StructuredOutputsParams(json=json.loads(decoding.schema), disable_any_whitespace=True)
+            return SamplingParams(
+                temperature=decoding.temperature, seed=decoding.seed, structured_outputs=held, **common
+            )
+        case FreeText():
+            return SamplingParams(
+                temperature=decoding.temperature,
+                top_p=decoding.top_p,
+                seed=decoding.seed,
+                stop=list(decoding.stop),
+                **common,
+            )
+
+
 class VllmEngine:
     """A model, loaded, and the requests it is working on."""
 
@@ -141,47 +167,21 @@ class VllmEngine:
         self._next = 0
         self._tokenizer = ModelTokenizer(_folder(needs))
         self._engine = self._start()
-        self._params = self._sampling_params(needs.decoding)
+        self._label_ids = label_ids(needs.decoding, self._tokenizer) if isinstance(needs.decoding, Choice) else []
 
     def _start(self) -> Any:
         vllm_version()
-        _prepare_environment()
+        prepare_environment()
         try:
             from vllm import EngineArgs, LLMEngine
             from vllm.platforms import current_platform
 
             arguments = engine_arguments(self._needs, on_cpu=current_platform.is_cpu())
             self._max_num_seqs = int(arguments["max_num_seqs"])
+            self._params = sampling_params(self._needs.decoding, self._tokenizer)
             return LLMEngine.from_engine_args(EngineArgs(**arguments))
         except Exception as error:
             raise RunError(f"vLLM did not start: {_one_line(error)}", "the log file has vLLM's own words") from error
-
-    def _sampling_params(self, decoding: Decoding) -> Any:
-        """vLLM's parameters, built once for all requests: compiling a grammar is not for free."""
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
-
-        common: dict[str, Any] = {"max_tokens": decoding.max_tokens, "output_kind": RequestOutputKind.FINAL_ONLY}
-        match decoding:
-            case Choice():
-                ids = _label_ids(decoding, self._tokenizer)
-                self._label_ids = ids
-                return SamplingParams(
-                    temperature=0, allowed_token_ids=ids, logprob_token_ids=ids, detokenize=False, **common
-                )
-            case Json():
-                held = StructuredOutputsParams(json=json.loads(decoding.schema), disable_any_whitespace=True)
-                return SamplingParams(
-                    temperature=decoding.temperature, seed=decoding.seed, structured_outputs=held, **common
-                )
-            case FreeText():
-                return SamplingParams(
-                    temperature=decoding.temperature,
-                    top_p=decoding.top_p,
-                    seed=decoding.seed,
-                    stop=list(decoding.stop),
-                    **common,
-                )
 
     @property
     def window(self) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.decoding import Choice, Decoding, FreeText, Json
 from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import EngineNeeds
-from pipeline.engines.vllm_engine import VllmEngine, VllmSpec, check_labels
+from pipeline.engines.vllm_engine import VllmEngine, VllmSpec, label_ids
 from pipeline.errors import RunError, UsageError
 from pipeline.models import Model
 from pipeline.prompts import Chat, Message, PromptRenderer, Text, readable
@@ -124,7 +124,7 @@ def test_a_wrong_engine_argument_is_one_line(smollm2: Model) -> None:
 
 def test_labels_that_begin_alike_are_refused(smollm2: Model) -> None:
     with pytest.raises(UsageError, match="apart"):
-        check_labels(Choice(("a", "b"), (" same", " same")), ModelTokenizer(smollm2.folder))
+        label_ids(Choice(("a", "b"), (" same", " same")), ModelTokenizer(smollm2.folder))
 
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200)
