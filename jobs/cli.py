@@ -15,7 +15,7 @@ from rich.console import Console
 
 from jobs.config import JobConfig, merge, parse_engine_args, read_config_file
 from jobs.tasks import all_tasks
-from jobs.terminal import own_terminal, plain_table
+from jobs.terminal import own_terminal, plain_table, printable
 from pipeline.errors import RunError
 from pipeline.models import catalogue, catalogue_entry, pull
 from pipeline.task import AnyTask
@@ -56,9 +56,9 @@ def main() -> None:
 def report(error: RunError) -> None:
     """An error in one line on standard error, and what to do about it in another."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"error: {error.message}", style="bold red", markup=False)
+    console.print(f"error: {printable(error.message)}", style="bold red", markup=False)
     if error.hint:
-        console.print(f"hint: {error.hint}", markup=False)
+        console.print(f"hint: {printable(error.hint)}", markup=False)
 
 
 # ------------------------------------------------------------------------------------------------------------ jobs

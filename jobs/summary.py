@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from jobs.tasks import find_task
-from jobs.terminal import duration, plain_table
+from jobs.terminal import duration, plain_table, printable
 from pipeline.outputs import DEAD_LETTERS, RESULTS
 from schemas.envelope import ERROR_COLUMN, ID_COLUMN, Status
 from schemas.manifest import Manifest
@@ -72,5 +72,5 @@ def _cell(value: Any) -> str:
             return f"{value:+.2f}" if value < 0 else f"{value:.2f}"
         case bytes():
             value = value.decode(errors="replace")
-    text = " ".join(str(value).split())
+    text = printable(" ".join(str(value).split()))
     return text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"

@@ -167,6 +167,11 @@ def _flush() -> None:
         stream.flush()
 
 
+def printable(text: str) -> str:
+    """Text with its control characters made visible: what comes from rows must not steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def plain_table(title: str | None, columns: list[str], rows: list[list[str]]) -> Table:
     """A table without frills; texts are shown as they are, whatever they hold."""
     from rich.box import SIMPLE_HEAD

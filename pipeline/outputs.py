@@ -6,6 +6,7 @@ the order of the input, with its columns as they were, and a run over the same r
 
 import ctypes
 import errno
+import glob
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -268,15 +269,16 @@ class RunFolder:
         """
         check_replaceable(self.output)
         try:
-            self.output.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-            self._remove_left_over()
             for name in (RESULTS, DEAD_LETTERS):
                 (self.building / name).mkdir(parents=True)
-        except Timeout:
-            raise UsageError(f"another run is writing to {self.output}", "wait for it, or choose another one") from None
         except OSError as error:
-            raise UsageError(f"cannot write to {self.output}: {error}") from None
+            raise UsageError(f"cannot write to {self.output}: {error.strerror}") from None
+        try:
+            self._lock.acquire()
+        except Timeout:
+            shutil.rmtree(self.building)
+            raise UsageError(f"another run is writing to {self.output}", "wait for it, or choose another one") from None
+        self._remove_left_over()
 
     def commit(
         self, layout: OutputLayout, make_manifest: Callable[[list[FileInfo], list[FileInfo]], Manifest]
@@ -314,8 +316,9 @@ class RunFolder:
 
     def _remove_left_over(self) -> None:
         """Folders of runs that died while building here; the lock says that they are not at work."""
-        for left in self.output.parent.glob(f".{self.output.name}.*.tmp"):
-            shutil.rmtree(left, ignore_errors=True)
+        for left in self.output.parent.glob(f".{glob.escape(self.output.name)}.*.tmp"):
+            if left != self.building:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def check_replaceable(output: Path) -> None:

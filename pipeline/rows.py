@@ -115,11 +115,29 @@ def survey(inputs: Sequence[str]) -> Survey:
     found = [_survey_file(path, name if names.count(name) == 1 else path) for path, name in listed]
     schema = found[0][1]
     for file, other in found[1:]:
-        try:
-            schema = pa.unify_schemas([schema, other], promote_options="permissive")
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise UsageError(f"{file.path} does not fit the files before it: {_first_line(error)}") from None
+        schema = _unify(schema, other, file.path)
     return Survey(tuple(file for file, _ in found), schema)
+
+
+def _unify(schema: pa.Schema, other: pa.Schema, path: str) -> pa.Schema:
+    """One type for each column of two files: numbers are widened, and texts of different layouts become plain ones."""
+    for name in set(schema.names) & set(other.names):
+        one, two = schema.field(name), other.field(name)
+        if one.type != two.type:
+            schema = schema.set(schema.get_field_index(name), one.with_type(_plain_type(one.type)))
+            other = other.set(other.get_field_index(name), two.with_type(_plain_type(two.type)))
+    try:
+        return pa.unify_schemas([schema, other], promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise UsageError(f"{path} does not fit the files before it: {_first_line(error)}") from None
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return _plain_type(kind.value_type)
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    return pa.large_binary() if pa.types.is_binary_view(kind) else kind
 
 
 def _list(item: str) -> Iterator[tuple[str, str]]:

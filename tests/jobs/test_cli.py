@@ -38,6 +38,18 @@ def test_a_job_ends_in_a_summary_and_a_table(reviews: Path, tmp_path: Path) -> N
     assert str(tmp_path / "out/results") in out.replace("\n", "")
 
 
+def test_texts_cannot_steer_the_terminal(write_parquet, tmp_path: Path) -> None:
+    reviews = write_parquet({"text": ["\x1b[31mred\x1b[0m \x1b]0;title\x07 [bold]"]})
+    _, out, _ = invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", "--show", "1")
+    assert "\x1b" not in out
+    assert "\\x1b[31mred" in out
+
+
+def test_a_place_that_cannot_be_written_is_named(reviews: Path) -> None:
+    code, _, err = invoke("sentiment", reviews, "/proc/nowhere/out", "--engine", "scripted")
+    assert (code, "cannot write to /proc/nowhere/out" in err) == (2, True), err
+
+
 def test_json_is_the_manifest_and_nothing_else(reviews: Path, tmp_path: Path) -> None:
     _, out, _ = invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", "--json")
     assert json.loads(out) == json.loads((tmp_path / "out/manifest.json").read_text())

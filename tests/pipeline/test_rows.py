@@ -125,6 +125,16 @@ def test_files_with_different_columns_are_read_together(write_parquet) -> None:
     assert schema.names == ["text", "n", "extra"]
 
 
+def test_texts_of_different_layouts_are_one_column(write_parquet, run, results, tmp_path: Path) -> None:
+    write_parquet({"text": ["a"], "kind": pa.array(["x"]).dictionary_encode()}, "in/1.parquet")
+    write_parquet({"text": pa.array(["b"], pa.string_view()), "kind": ["y"]}, "in/2.parquet")
+    write_parquet(
+        {"text": pa.array(["c"]).dictionary_encode(), "kind": pa.array(["z"], pa.large_string())}, "in/3.parquet"
+    )
+    assert run(tmp_path / "in").counts.ok == 3
+    assert results().select(["text", "kind"]).to_pydict() == {"text": ["a", "b", "c"], "kind": ["x", "y", "z"]}
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
