@@ -1,4 +1,7 @@
-"""What travels between the steps: small frozen values, each one idea."""
+"""What travels between the steps: small frozen values, each one idea.
+
+No `slots`: frozen classes with slots pickle in Python code, several times slower, and these are pickled by the million.
+"""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,7 +18,7 @@ class RowRef(NamedTuple):
     position: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """A line of an input Parquet file: the columns the task reads, by record field, and its place."""
 
@@ -23,7 +26,7 @@ class Row:
     values: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asker:
     """A row that asks a request: its place, whether its text had to be cut, and its record, to read the answer with."""
 
@@ -32,7 +35,7 @@ class Asker:
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """A rendered prompt under its fingerprint; how to decode it stands in the recipe."""
 
@@ -40,7 +43,7 @@ class Request:
     segments: tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Completion:
     """What the model answered to one request.
 
@@ -61,7 +64,7 @@ class Completion:
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failure:
     """Why a row has no result, and what the model said if it did."""
 
@@ -71,7 +74,7 @@ class Failure:
     answer: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """The end of one row: its typed columns or its failure, with the completion behind it if there was one."""
 

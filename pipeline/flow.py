@@ -14,6 +14,7 @@ from pipeline.requests import (
     MISSING,
     OK,
     BuildRequests,
+    FingerprintRecords,
     ParseCompletions,
     PromptRules,
     ValidateRows,
@@ -53,18 +54,19 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     """Wire the steps of a run into a pipeline."""
     rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns)
     records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task)).with_outputs(DEAD, main=OK)
-    requests = records.ok | "BuildRequests" >> beam.ParDo(BuildRequests(plan.task, plan.rules)).with_outputs(
+    askers = records.ok | "FingerprintRecords" >> beam.ParDo(FingerprintRecords(plan.task, plan.rules)).with_outputs(
         DEAD, main=OK
     )
 
     known = p | "ReadCompletions" >> ReadCompletions(plan.store)
     grouped = (
-        {"requests": requests.ok, "known": known}
+        {"askers": askers.ok, "known": known}
         | "GroupByFingerprint" >> beam.CoGroupByKey()
         | "SplitByKnown" >> beam.FlatMap(split_by_known).with_outputs(MISSING, main=OK)
     )
     fresh = (
         grouped.missing
+        | "BuildRequests" >> beam.ParDo(BuildRequests(plan.task, plan.rules))
         | "Complete" >> beam.ParDo(Complete(plan.engine))
         | "AppendCompletions" >> beam.ParDo(AppendCompletions(plan.store))
     )
@@ -74,9 +76,7 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
         | "ParseCompletions" >> beam.ParDo(ParseCompletions(plan.task))
     )
 
-    outcomes = (
-        (results, records.dead, requests.dead) | "Outcomes" >> beam.Flatten() | "Count" >> beam.Map(count_outcome)
-    )
+    outcomes = (results, records.dead, askers.dead) | "Outcomes" >> beam.Flatten() | "Count" >> beam.Map(count_outcome)
     parts = p | "Parts" >> beam.Create([(part.index, part) for part in plan.parts if part.rows])
     _ = (
         {"part": parts, "outcomes": outcomes}

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter as Tally
+from functools import cache
 from typing import Any
 
 from apache_beam.metrics import Metrics, MetricsFilter
@@ -36,9 +37,14 @@ _board: Tally[str] = Tally()
 
 def count(name: str, by: int = 1) -> None:
     """Add to a counter, here and in Beam."""
-    Metrics.counter(NAMESPACE, name).inc(by)
+    _counter(name).inc(by)
     with _lock:
         _board[name] += by
+
+
+@cache
+def _counter(name: str) -> Any:
+    return Metrics.counter(NAMESPACE, name)
 
 
 def board() -> Tally[str]:

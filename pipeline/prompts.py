@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from pipeline.errors import UsageError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Text:
     """Text from a row: data, never instructions. Cut at the end when the context is too small, if `may_cut`."""
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pipeline import metrics
 from pipeline.elements import Asker, Completion, Failure, Outcome, Request, Row, RowRef
 from pipeline.errors import RowError
-from pipeline.inference import Answered
+from pipeline.inference import Answered, Asked
 from pipeline.prompts import PromptRenderer, Segment, Text, fingerprint
 from pipeline.task import AnyTask
 from pipeline.tokens import BytesTokenizer, ModelTokenizer, TextEncoder, load_chat_template
@@ -162,28 +162,60 @@ class PromptFitter:
         return self._constant_tokens[segment]
 
 
-class BuildRequests(beam.DoFn):
-    """Records to requests. Main output: (fingerprint, (asker, segments)); `dead`: settled failures."""
+class Prompter:
+    """Renders records as prompts that fit; opened once per worker."""
+
+    def __init__(self, task: AnyTask, rules: PromptRules) -> None:
+        self._task, self._rules = task, rules
+        self._renderer = rules.renderer()
+        self._fitter = PromptFitter(rules.encoder(), rules.max_prompt_tokens)
+
+    def render(self, record: Record) -> tuple[tuple[Segment, ...], bool]:
+        """The prompt's segments, and whether a text had to be cut; always the same for the same record.
+
+        Raises:
+            RowError: if it does not fit and may not be cut.
+        """
+        return self._fitter.fit(self._renderer.render(self._task.prompt(record)), self._rules.truncate)
+
+
+class FingerprintRecords(beam.DoFn):
+    """Records to the fingerprints of their requests. Main output: (fingerprint, asker); `dead`: settled failures.
+
+    The prompt itself is not passed on: it is many times as long as the row, and only requests that are sent need it.
+    """
 
     def __init__(self, task: AnyTask, rules: PromptRules) -> None:
         self._task, self._rules = task, rules
 
     def setup(self) -> None:
-        self._renderer = self._rules.renderer()
-        self._fitter = PromptFitter(self._rules.encoder(), self._rules.max_prompt_tokens)
+        self._prompter = Prompter(self._task, self._rules)
 
     def process(self, element: tuple[RowRef, Record]) -> Iterator[Any]:
         ref, record = element
         try:
-            segments = self._renderer.render(self._task.prompt(record))
-            segments, truncated = self._fitter.fit(segments, self._rules.truncate)
+            segments, truncated = self._prompter.render(record)
         except RowError as error:
             yield beam.pvalue.TaggedOutput(DEAD, settle_failure(ref, error))
             return
         if truncated:
             metrics.count(metrics.TRUNCATED)
-        key = fingerprint(self._rules.recipe_digest, segments)
-        yield key, (Asker(ref, truncated, record), segments)
+        yield fingerprint(self._rules.recipe_digest, segments), Asker(ref, truncated, record)
+
+
+class BuildRequests(beam.DoFn):
+    """(fingerprint, askers) to (request, askers): the prompt is rendered for the first of those who ask the same."""
+
+    def __init__(self, task: AnyTask, rules: PromptRules) -> None:
+        self._task, self._rules = task, rules
+
+    def setup(self) -> None:
+        self._prompter = Prompter(self._task, self._rules)
+
+    def process(self, element: tuple[bytes, tuple[Asker, ...]]) -> Iterator[Asked]:
+        key, askers = element
+        segments, _ = self._prompter.render(askers[0].record)
+        yield Request(key, segments), askers
 
 
 # ----------------------------------------------------------------------------------------------------------- group
@@ -193,21 +225,20 @@ def split_by_known(grouped: tuple[bytes, Mapping[str, Iterable[Any]]]) -> Iterat
     """One group of equal requests: answered from the store (main output), or to be asked once (`missing`).
 
     Args:
-        grouped: fingerprint, {"requests": [(asker, segments)], "known": [completion]}.
+        grouped: fingerprint, {"askers": [asker], "known": [completion]}.
     """
     key, groups = grouped
-    requests = list(groups["requests"])
-    if not requests:
+    askers = tuple(groups["askers"])
+    if not askers:
         return
     metrics.count(metrics.UNIQUE)
-    askers = tuple(asker for asker, _ in requests)
     known = min(groups["known"], key=lambda completion: completion.run_id, default=None)
     if known is not None:
         metrics.count(metrics.REUSED)
         metrics.count(metrics.ROWS_DONE, len(askers))
         yield key, known, askers
     else:
-        yield beam.pvalue.TaggedOutput(MISSING, (Request(key, requests[0][1]), askers))
+        yield beam.pvalue.TaggedOutput(MISSING, (key, askers))
 
 
 # ----------------------------------------------------------------------------------------------------------- parse
