@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
+from pipeline import lifetime
 from pipeline.elements import Row, RowRef
 from pipeline.errors import RunError, UsageError
 
@@ -36,12 +37,14 @@ class InputFile:
     Attributes:
         path: where it is, for Beam's filesystems.
         name: what made ids call it: its place below the input argument, so that it stays when the folder moves.
+        changed: when it was last changed, in seconds since 1970; it must not change while a run reads it (twice).
     """
 
     path: str
     name: str
     rows: int
     size_bytes: int
+    changed: float
     group_rows: tuple[int, ...]
     group_bytes: tuple[int, ...]
 
@@ -177,15 +180,22 @@ def _survey_file(path: str, name: str) -> tuple[InputFile, pa.Schema]:
         with open_parquet(path) as parquet:
             meta, schema = parquet.metadata, parquet.schema_arrow
         groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
-        size = (
-            os.path.getsize(path) if "://" not in path else FileSystems.match([path])[0].metadata_list[0].size_in_bytes
-        )
+        size, changed = _stamp(path)
     except (pa.ArrowException, OSError, BeamIOError) as error:
         raise UsageError(f"{path} is not readable Parquet: {_first_line(error)}") from None
     if twice := {n for n in schema.names if schema.names.count(n) > 1}:
         raise UsageError(f"{path} has more than one column called {sorted(twice)[0]!r}")
     rows, sizes = tuple(g.num_rows for g in groups), tuple(g.total_byte_size for g in groups)
-    return InputFile(path, name, meta.num_rows, size, rows, sizes), schema.remove_metadata()
+    return InputFile(path, name, meta.num_rows, size, changed, rows, sizes), schema.remove_metadata()
+
+
+def _stamp(path: str) -> tuple[int, float]:
+    """A file's size in bytes and when it was last changed."""
+    if "://" not in path:
+        stat = os.stat(path)
+        return stat.st_size, stat.st_mtime
+    (found,) = FileSystems.match([path])[0].metadata_list
+    return found.size_in_bytes, found.last_updated_in_seconds or 0.0
 
 
 def open_parquet(path: str) -> pq.ParquetFile:
@@ -265,12 +275,14 @@ def read_batches(part: Part, columns: Sequence[str] | None) -> Iterator[tuple[in
         position of the batch's first row in the part, the file's name, its first row's number in the file, the batch.
 
     Raises:
-        RunError: if a file cannot be read.
+        RunError: if a file cannot be read, or is not what it was when the run began.
     """
     position = 0
     for piece in part.pieces:
         number = piece.offset
         try:
+            if _stamp(piece.file.path) != (piece.file.size_bytes, piece.file.changed):
+                raise RunError(f"{piece.file.path} was changed while the run was reading it", "run it again")
             with open_parquet(piece.file.path) as parquet:
                 wanted = None if columns is None else [c for c in columns if c in parquet.schema_arrow.names]
                 groups = list(range(piece.first, piece.last + 1))
@@ -381,11 +393,15 @@ class ReadRows(beam.PTransform[beam.pvalue.PBegin, beam.PCollection[Row]]):
 def read_rows(part: Part, columns: Mapping[str, str]) -> Iterator[Row]:
     """The selected rows of one part. Texts come as bytes, for one row's wrong UTF-8 would spoil a whole column."""
     wanted = None if part.selected is None else set(part.selected)
-    for start, _, _, batch in read_batches(part, list(columns.values())):
-        values = {field: _plain_values(batch, column) for field, column in columns.items()}
-        for i in range(batch.num_rows):
-            if wanted is None or start + i in wanted:
-                yield Row(RowRef(part.index, start + i), {field: column[i] for field, column in values.items()})
+    try:
+        for start, _, _, batch in read_batches(part, list(columns.values())):
+            lifetime.check_stop()
+            values = {field: _plain_values(batch, column) for field, column in columns.items()}
+            for i in range(batch.num_rows):
+                if wanted is None or start + i in wanted:
+                    yield Row(RowRef(part.index, start + i), {field: column[i] for field, column in values.items()})
+    except RunError as error:
+        raise lifetime.fail(error) from None
 
 
 def _plain_values(batch: pa.RecordBatch, column: str) -> list[Any]:

@@ -1,5 +1,6 @@
 """Reading: every row once, in parts by row groups, whatever the files look like."""
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import UsageError
+from pipeline.errors import RunError, UsageError
 from pipeline.rows import (
     InputFile,
     choose_id_column,
@@ -24,7 +25,7 @@ _files = st.lists(_groups, min_size=1, max_size=4)
 
 def _file(i: int, groups: list[tuple[int, int]]) -> InputFile:
     rows, sizes = tuple(r for r, _ in groups), tuple(s for _, s in groups)
-    return InputFile(f"/{i}", str(i), sum(rows), sum(sizes), rows, sizes)
+    return InputFile(f"/{i}", str(i), sum(rows), sum(sizes), 0.0, rows, sizes)
 
 
 @given(files=_files)
@@ -153,6 +154,15 @@ def test_bad_input_is_named(make, words: str, tmp_path: Path) -> None:
 def _write(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
+
+
+def test_a_file_that_changes_during_a_run_ends_it(write_parquet) -> None:
+    file = write_parquet({"text": ["a", "b"]})
+    (part,) = plan_parts(survey([str(file)]).files, None, None, 0)
+    write_parquet({"text": ["b", "a"]})
+    os.utime(file, (1, 1))
+    with pytest.raises(RunError, match="was changed"):
+        list(read_rows(part, {"text": "text"}))
 
 
 def test_files_that_disagree_on_a_type_are_refused(write_parquet) -> None:
