@@ -57,7 +57,9 @@ class Terminal:
             TimeElapsedColumn(),
         )
         meter = Meter(total, clock)
-        with Progress(*columns, console=self.console, transient=True) as bar:
+        # Without rich's own redirection, which would bring to the terminal what `chatter_to` sends to the log.
+        bar = Progress(*columns, console=self.console, transient=True, redirect_stdout=False, redirect_stderr=False)
+        with bar:
             task = bar.add_task("reading", total=total, rates="")
             while True:
                 rows, phase, rates = meter.read()

@@ -1,7 +1,9 @@
 """The command line, as a person uses it: what it prints, where, and how it ends."""
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -155,6 +157,44 @@ def test_an_interrupted_run_ends_with_130_says_so_and_goes_on_where_it_was(
     manifest = json.loads(invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", "--json")[1])
     assert manifest["counts"]["ok"] == 3000
     assert manifest["counts"]["reused"] > 0
+
+
+CHATTERING_JOB = """
+import os, sys, time
+from pipeline.engines.scripted import ScriptedEngine
+collect = ScriptedEngine.collect
+def chatter(self):
+    print("CHATTER", file=sys.stderr)
+    print("CHATTER")
+    os.write(2, b"CHATTER from below")
+    time.sleep(0.1)
+    return collect(self)
+ScriptedEngine.collect = chatter
+from jobs.cli import main
+main()
+"""
+
+
+def test_the_terminal_shows_our_progress_and_the_log_the_chatter(write_parquet, tmp_path: Path, home: Path) -> None:
+    reviews = write_parquet({"text": [f"text {i}" for i in range(500)]})
+    terminal, end = pty.openpty()
+    arguments = ["sentiment", str(reviews), str(tmp_path / "out"), "--engine", "scripted"]
+    environment = {**os.environ, "TEXTMILL_HOME": str(home), "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHATTERING_JOB, *arguments], stdout=end, stderr=end, env=environment
+    )
+    os.close(end)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's end
+        while chunk := os.read(terminal, 65536):
+            shown += chunk
+    os.close(terminal)
+    assert process.wait() == 0
+    assert b"answering" in shown
+    assert b"rows/s" in shown
+    assert b"500 in, 500 ok" in shown
+    assert b"CHATTER" not in shown
+    assert (tmp_path / "out/run.log").read_text().count("CHATTER from below") > 3
 
 
 def test_a_killed_run_leaves_no_output_and_the_next_one_cleans_up(write_parquet, tmp_path: Path, home: Path) -> None:
