@@ -43,6 +43,10 @@ def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
     started = datetime.now(UTC)
     run_id = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     clock = Stopwatch()
+    if "://" in config.output:
+        raise UsageError(
+            f"the output {config.output} is not a local folder", "write to a local disk and copy it from there"
+        )
     folder = RunFolder(Path(config.output).expanduser().absolute(), run_id)
     folder.open()
     keep_log = False

@@ -86,6 +86,7 @@ def test_too_many_failed_rows_end_with_3_after_the_output_is_written(reviews: Pa
     [
         (["{in}", "{out}", "--text", "body"], "the input has: id (string), text (string)"),
         (["{in}/absent", "{out}"], "no Parquet files"),
+        (["{in}", "gs://bucket/out"], "not a local folder"),
         (["{in}", "{out}", "--label", "great"], "labels"),
         (["{in}", "{out}", "--prompt-form", "poem"], "chat and bare"),
         (["{in}", "{out}", "--engine-arg", "x"], "NAME=VALUE"),
