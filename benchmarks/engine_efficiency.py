@@ -83,26 +83,27 @@ def _bare(args: argparse.Namespace, folder: Path) -> float:
     from jobs.config import JobConfig
     from jobs.prepare import prepare
     from pipeline.engines.vllm_engine import engine_arguments, prepare_environment, sampling_params
-    from pipeline.requests import PromptFitter, validate_row
+    from pipeline.requests import Prompter
     from pipeline.rows import read_rows
     from pipeline.tokens import encode_all
+    from pipeline.validation import validate_row
 
     paths = {"inputs": (str(args.reviews),), "output": str(folder / "out"), "store": str(folder / "store")}
     plan = prepare(JobConfig(task="sentiment", model=args.model, **paths), "bare", folder, lambda message: None).plan
-    renderer, encoder = plan.rules.renderer(), plan.rules.encoder()
-    fitter = PromptFitter(encoder, plan.rules.max_prompt_tokens)
-    prompts = []
+    prompter, encoder = Prompter(plan.rules), plan.rules.encoder()
+    requests = []
     for part in plan.parts:
         for row in read_rows(part, plan.columns):
-            segments, _ = fitter.fit(renderer.render(plan.task.prompt(validate_row(plan.task, row))), truncate=True)
-            prompts.append({"prompt_token_ids": encode_all(encoder, segments)})
+            (question,) = plan.task.questions(validate_row(plan.task, row))
+            requests.append(prompter.request(question)[0])
+    prompts = [{"prompt_token_ids": encode_all(encoder, request.segments)} for request in requests]
     prepare_environment()
     from vllm import LLM
 
     needs = plan.engine.needs
     llm = LLM(**engine_arguments(needs, on_cpu=True))
     started = time.monotonic()
-    outputs = llm.generate(prompts, sampling_params(needs.decoding, encoder), use_tqdm=False)
+    outputs = llm.generate(prompts, sampling_params(requests[0].decoding, encoder), use_tqdm=False)
     return len(outputs) / (time.monotonic() - started)
 
 

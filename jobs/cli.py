@@ -13,7 +13,7 @@ import typer
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
-from jobs.config import JobConfig, merge, parse_engine_args, read_config_file
+from jobs.config import JobConfig, merge, parse_engine_args, parse_pairs, read_config_file
 from jobs.tasks import all_tasks
 from jobs.terminal import own_terminal, plain_table, printable
 from pipeline.errors import RunError
@@ -93,8 +93,12 @@ def run_config(
     execute(merge(read_config_file(file), os.environ, {}), show, as_json)
 
 
-def _job_command(task: type[AnyTask]) -> Callable[..., None]:
-    """The command of a task: its flags are the fields of `JobConfig` and of the task's options."""
+def _job_command(task: type[AnyTask], reference: str) -> Callable[..., None]:
+    """The command of a task: its flags are the fields of `JobConfig` and of the task's options.
+
+    Args:
+        reference: what the configuration calls the task.
+    """
     config_fields = {n: f for n, f in JobConfig.model_fields.items() if n not in _ARGUMENTS | {"options"}}
     option_fields = task.options_model.model_fields
 
@@ -102,9 +106,11 @@ def _job_command(task: type[AnyTask]) -> Callable[..., None]:
         inputs_and_output: list[str] | None, config: Path | None, show: int, as_json: bool, **flags: Any
     ) -> None:
         flags["engine_args"] = parse_engine_args(flags.pop("engine_args") or []) or None
+        flags["columns"] = parse_pairs("--column", flags.pop("columns") or []) or None
+        flags["require"] = flags.pop("require") or None
         options = {name: flags.pop(name) for name in option_fields}
-        given = {name: value for name, value in options.items() if value}
-        flags |= {"task": task.name, "options": given or None, **_split_paths(inputs_and_output, config is not None)}
+        given = {name: value for name, value in options.items() if value is not None and value != []}
+        flags |= {"task": reference, "options": given or None, **_split_paths(inputs_and_output, config is not None)}
         execute(merge(read_config_file(config) if config else {}, os.environ, flags), show, as_json)
 
     paths = Annotated[
@@ -142,14 +148,24 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
     """A flag for a field: its name, its type, and its description with the default as help. None: not given."""
-    repeated = {"labels": "--label", "engine_args": "--engine-arg"}
     kind = _plain_type(field.annotation)
+    extra: Any = field.json_schema_extra or {}
+    flag = extra.get("flag", f"--{name.replace('_', '-')}")
+    if kind is bool:
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"
     help_text = field.description or ""
     if field.default not in (None, ...) and field.default_factory is None and "[default" not in help_text:
-        default = field.default
-        help_text += f" [default: {', '.join(map(str, default)) if isinstance(default, tuple) else default}]"
-    option = typer.Option(repeated.get(name, f"--{name.replace('_', '-')}"), help=help_text, show_default=False)
+        help_text += _default_text(field.default)
+    option = typer.Option(flag, help=help_text, show_default=False)
     return _parameter(name, Annotated[kind | None, option], None)
+
+
+def _default_text(default: Any) -> str:
+    if isinstance(default, bool):
+        return f" [default: {'yes' if default else 'no'}]"
+    if isinstance(default, tuple):
+        return f" [default: {', '.join(map(str, default))}]" if default else ""
+    return f" [default: {default}]"
 
 
 def _plain_type(annotation: Any) -> Any:
@@ -163,7 +179,7 @@ def _plain_type(annotation: Any) -> Any:
 
 
 for _task in all_tasks().values():
-    app.command(_task.name, help=_task.summary)(_job_command(_task))
+    app.command(_task.name, help=_task.summary)(_job_command(_task, _task.name))
 
 
 @app.command("evaluate")

@@ -3,7 +3,7 @@
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -34,7 +34,9 @@ class JobConfig(BaseModel):
         "vllm", description="vllm, or scripted: made-up answers without a model, to test a pipeline."
     )
     engine_args: dict[str, Any] = Field(
-        default_factory=dict, description="An argument of vLLM's by its own name, as NAME=VALUE; may be repeated."
+        default_factory=dict,
+        description="An argument of vLLM's by its own name, as NAME=VALUE; may be repeated.",
+        json_schema_extra={"flag": "--engine-arg"},
     )
     context_tokens: int | None = Field(
         None, ge=256, description="Longest prompt and answer, in tokens. [default: the model's entry, 4096]"
@@ -45,6 +47,22 @@ class JobConfig(BaseModel):
     limit: int | None = Field(None, ge=0, description="Only the first N rows.")
     sample: int | None = Field(None, ge=0, description="Only N rows drawn at random.")
     seed: int = Field(0, description="Of the random draw.")
+    columns: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Which column a field of the task's record is read from, as FIELD=COLUMN; may be repeated. "
+        "[default: the column of the field's name]",
+        json_schema_extra={"flag": "--column"},
+    )
+    require: tuple[str, ...] = Field(
+        (),
+        description="A check that a result must pass; otherwise its row fails with check_failed. May be repeated.",
+    )
+    reasoning_parser: str | None = Field(
+        None,
+        description="How vLLM tells thoughts from the answer, for a model that thinks first. [default: by the model]",
+    )
+    reasoning_tokens: int = Field(2048, ge=0, description="What such a model may spend on thinking, for each answer.")
+    keep_reasoning: bool = Field(False, description="Write what the model thought into a column `reasoning`.")
     store: str = Field(
         default_factory=lambda: str(home() / "store"), description="The completion store. [default: in TEXTMILL_HOME]"
     )
@@ -147,19 +165,31 @@ def _parsed(key: str, value: str) -> Any:
     return value
 
 
-def parse_engine_args(pairs: list[str]) -> dict[str, Any]:
+def parse_pairs(flag: str, pairs: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE pairs of a repeated flag.
+
+    Raises:
+        UsageError: for one without `=`.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"{flag} {pair!r} is not NAME=VALUE")
+        found[name.strip()] = value
+    return found
+
+
+def parse_engine_args(pairs: Sequence[str]) -> dict[str, Any]:
     """NAME=VALUE pairs; a value is read as JSON if it is (numbers, true, lists), else as a string.
 
     Raises:
         UsageError: for one without `=`.
     """
     arguments: dict[str, Any] = {}
-    for pair in pairs:
-        name, found, value = pair.partition("=")
-        if not found or not name:
-            raise UsageError(f"--engine-arg {pair!r} is not NAME=VALUE")
+    for name, value in parse_pairs("--engine-arg", pairs).items():
         try:
-            arguments[name.strip().replace("-", "_")] = json.loads(value)
+            arguments[name.replace("-", "_")] = json.loads(value)
         except json.JSONDecodeError:
-            arguments[name.strip().replace("-", "_")] = value
+            arguments[name.replace("-", "_")] = value
     return arguments

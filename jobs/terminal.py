@@ -89,7 +89,7 @@ class Meter:
     def read(self) -> tuple[int, str, str]:
         """Rows done, what is going on, and rates with the time that is left once the engine works."""
         board = metrics.board()
-        rows, tokens = board[metrics.ROWS_DONE], board[metrics.PROMPT_TOKENS] + board[metrics.OUTPUT_TOKENS]
+        rows, tokens = metrics.rows_done(board), board[metrics.PROMPT_TOKENS] + board[metrics.OUTPUT_TOKENS]
         if not board[metrics.SENT]:
             return rows, "reading", ""
         if not board[metrics.ENGINE_STARTS]:
@@ -101,7 +101,8 @@ class Meter:
         if now <= since or rows <= rows_before:
             return rows, "answering", ""
         if rows >= self._total:
-            return rows, "writing", ""
+            again = board[metrics.ASKED_AGAIN]
+            return rows, "finishing", f"{again:,} answers to further questions" if again else ""
         rate = (rows - rows_before) / (now - since)
         left = (self._total - rows) / rate
         token_rate = (tokens - tokens_before) / (now - since)

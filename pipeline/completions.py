@@ -1,7 +1,7 @@
 """The completion store: every answer ever paid for, by fingerprint, as Parquet that only grows.
 
-`<store>/<recipe>/part-*.parquet`, beside a `recipe.json` for people. A part is written whole under a temporary name and
-renamed; it is never changed afterwards. Two runs may append at once, and the same fingerprint may occur twice: equal
+`<store>/<scope>/part-*.parquet` (a scope is a task, a model and an engine), beside a `recipe.json` for people. A part is
+written whole under a temporary name and renamed; it is never changed afterwards. Two runs may append at once, and the same fingerprint may occur twice: equal
 requests have interchangeable answers. A part that cannot be read is skipped and counted; its requests are asked again.
 """
 
@@ -22,7 +22,7 @@ from pipeline import lifetime, metrics
 from pipeline.elements import Completion
 from pipeline.errors import RunError
 from pipeline.inference import Answered
-from pipeline.prompts import Recipe
+from pipeline.prompts import HEAD_BYTES, Recipe
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,23 +36,25 @@ _SCHEMA = pa.schema(
         pa.field("output_tokens", pa.int32(), nullable=False),
         pa.field("finish_reason", pa.string(), nullable=False),
         pa.field("run_id", pa.string(), nullable=False),
+        pa.field("reasoning", pa.string()),
+        pa.field("reasoning_tokens", pa.int32(), nullable=False),
     ]
 )
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionFolder:
-    """The store's folder for one recipe, on any of Beam's filesystems."""
+    """The store's folder for one task, model and engine, on any of Beam's filesystems."""
 
     path: str
 
     @classmethod
-    def of(cls, store: str, recipe_digest: str) -> "CompletionFolder":
-        """The folder that belongs to a recipe."""
-        return cls(FileSystems.join(store, recipe_digest))
+    def of(cls, store: str, scope: str) -> "CompletionFolder":
+        """The folder that belongs to a scope (`Recipe.scope`)."""
+        return cls(FileSystems.join(store, scope))
 
     def prepare(self, recipe: Recipe) -> None:
-        """Make the folder and write `recipe.json`, unless it is there.
+        """Make the folder and write `recipe.json`, the recipe of its first run, unless it is there.
 
         Raises:
             RunError: if the store cannot be written: better now than after the first answers.
@@ -109,16 +111,24 @@ def read_part(path: str) -> Iterator[tuple[bytes, Completion]]:
         yield fingerprint, Completion(text, None if logprobs is None else tuple(logprobs), *rest)
 
 
-class ReadCompletions(beam.PTransform[beam.pvalue.PBegin, beam.PCollection[tuple[bytes, Completion]]]):
-    """All stored completions of a recipe, as (fingerprint, completion)."""
+Known = tuple[bytes, tuple[bytes, Completion]]
+"""A fingerprint's head, and the fingerprint with its completion: what requests are grouped by."""
+
+
+class ReadCompletions(beam.PTransform[beam.pvalue.PBegin, beam.PCollection[Known]]):
+    """All stored completions of a folder, by the heads of their fingerprints."""
 
     def __init__(self, folder: CompletionFolder) -> None:
         super().__init__()
         self._paths = folder.parts()
 
-    def expand(self, pbegin: beam.pvalue.PBegin) -> beam.PCollection[tuple[bytes, Completion]]:
-        pairs: beam.PCollection[tuple[bytes, Completion]] = (
-            pbegin | beam.Create(self._paths) | beam.Reshuffle() | beam.FlatMap(read_part)
+    def expand(self, pbegin: beam.pvalue.PBegin) -> beam.PCollection[Known]:
+        pairs: beam.PCollection[Known] = (
+            pbegin
+            | beam.Create(self._paths)
+            | beam.Reshuffle()
+            | beam.FlatMap(read_part)
+            | beam.MapTuple(lambda fingerprint, completion: (fingerprint[:HEAD_BYTES], (fingerprint, completion)))
         )
         return pairs
 

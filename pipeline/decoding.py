@@ -59,5 +59,5 @@ Decoding = Choice | Json | FreeText
 
 
 def describe(decoding: Decoding) -> dict[str, Any]:
-    """Plain data that names the decoding, as part of a recipe."""
+    """Plain data that names the decoding: part of every fingerprint, and of the recipe for people."""
     return {"kind": type(decoding).__name__.lower(), **asdict(decoding)}

@@ -3,10 +3,12 @@
 No `slots`: frozen classes with slots pickle in Python code, several times slower, and these are pickled by the million.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pipeline.prompts import Segment
+from pipeline.decoding import Decoding
+from pipeline.prompts import Prompt, Segment
 from schemas.envelope import ErrorClass
 from schemas.records import Record
 
@@ -19,6 +21,13 @@ class RowRef(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Undecodable:
+    """Stands for a nested value that holds text which is not UTF-8."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Row:
     """A line of an input Parquet file: the columns the task reads, by record field, and its place."""
 
@@ -27,20 +36,27 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Asker:
-    """A row that asks a request: its place, whether its text had to be cut, and its record, to read the answer with."""
+class Question:
+    """One thing a task wants to know about a row; rendered, it is a request.
 
-    ref: RowRef
-    truncated: bool
-    record: Record
+    Attributes:
+        name: tells it from the row's other questions, and finds its answer.
+        prompt: what the model reads.
+        decoding: how the answer is drawn.
+    """
+
+    name: str
+    prompt: Prompt
+    decoding: Decoding
 
 
 @dataclass(frozen=True)
 class Request:
-    """A rendered prompt under its fingerprint; how to decode it stands in the recipe."""
+    """A rendered question under its fingerprint."""
 
     fingerprint: bytes
     segments: tuple[Segment, ...]
+    decoding: Decoding
 
 
 @dataclass(frozen=True)
@@ -48,11 +64,13 @@ class Completion:
     """What the model answered to one request.
 
     Attributes:
-        text: what it wrote; for a choice, the label.
+        text: what it wrote, without what it thought before; for a choice, the label.
         label_logprobs: for a choice, the raw log-probability of each label's token, in label order; else None.
         prompt_tokens, cached_prompt_tokens, output_tokens: what it cost.
         finish_reason: why the engine stopped (`stop`, `length`).
         run_id: the run whose engine computed it.
+        reasoning: what the model thought before it answered, if it is one that does.
+        reasoning_tokens: how many of the output tokens that took.
     """
 
     text: str
@@ -62,11 +80,13 @@ class Completion:
     output_tokens: int
     finish_reason: str
     run_id: str
+    reasoning: str | None = None
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a row has no result, and what the model said if it did."""
+    """Why there is no answer, or no result, and what the model said if it did."""
 
     error_class: ErrorClass
     message: str
@@ -74,12 +94,58 @@ class Failure:
     answer: str | None = None
 
 
+Answer = Completion | Failure
+"""What became of a question."""
+
+Answers = Mapping[str, Answer]
+"""What became of a row's questions, by their names."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row on its way through the rounds: its place, its record, and what has been answered so far.
+
+    Attributes:
+        truncated: a text had to be cut to fit into the context.
+    """
+
+    ref: RowRef
+    record: Record
+    answers: Answers = field(default_factory=dict)
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A row that asks a request.
+
+    Attributes:
+        case: the row.
+        name: which of its questions this is.
+        of: how many questions it asks in this round.
+        truncated: the text had to be cut for this question.
+    """
+
+    case: Case
+    name: str
+    of: int
+    truncated: bool
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one row: its typed columns or its failure, with the completion behind it if there was one."""
+    """One result of a row, or its failure, with the completions behind it.
+
+    Attributes:
+        position: the row's, in its part.
+        index, of: which of the row's results this is, and how many there are.
+        values: the typed columns; of a failure, just those that tell the row's results apart.
+    """
 
     position: int
+    index: int
+    of: int
     truncated: bool
-    completion: Completion | None
-    values: dict[str, Any] | None
+    completions: tuple[Completion, ...]
+    values: dict[str, Any]
     failure: Failure | None

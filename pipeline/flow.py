@@ -5,24 +5,15 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
-from pipeline.completions import AppendCompletions, CompletionFolder, ReadCompletions
+from pipeline.completions import CompletionFolder, ReadCompletions
 from pipeline.engines.base import EngineSpec
-from pipeline.inference import Complete
+from pipeline.outcomes import DEAD, ParseAnswers, count_outcome
 from pipeline.outputs import OutputLayout, WriteResults
-from pipeline.requests import (
-    DEAD,
-    MISSING,
-    OK,
-    BuildRequests,
-    FingerprintRecords,
-    ParseCompletions,
-    PromptRules,
-    ValidateRows,
-    count_outcome,
-    split_by_known,
-)
+from pipeline.requests import PromptRules
+from pipeline.rounds import OK, AskRound, Round
 from pipeline.rows import Part, ReadRows
 from pipeline.task import AnyTask
+from pipeline.validation import ValidateRows
 
 
 @dataclass(frozen=True)
@@ -31,6 +22,7 @@ class Plan:
 
     Attributes:
         task: what is asked.
+        required: names of checks that a result must pass.
         parts: what is read.
         columns: record field → input column.
         rules: how prompts are made.
@@ -41,6 +33,7 @@ class Plan:
     """
 
     task: AnyTask
+    required: tuple[str, ...]
     parts: tuple[Part, ...]
     columns: Mapping[str, str]
     rules: PromptRules
@@ -54,29 +47,17 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     """Wire the steps of a run into a pipeline."""
     rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns)
     records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task)).with_outputs(DEAD, main=OK)
-    askers = records.ok | "FingerprintRecords" >> beam.ParDo(FingerprintRecords(plan.task, plan.rules)).with_outputs(
-        DEAD, main=OK
-    )
 
     known = p | "ReadCompletions" >> ReadCompletions(plan.store)
-    grouped = (
-        {"askers": askers.ok, "known": known}
-        | "GroupByFingerprint" >> beam.CoGroupByKey()
-        | "SplitByKnown" >> beam.FlatMap(split_by_known).with_outputs(MISSING, main=OK)
-    )
-    fresh = (
-        grouped.missing
-        | "BuildRequests" >> beam.ParDo(BuildRequests(plan.task, plan.rules))
-        | "Complete" >> beam.ParDo(Complete(plan.engine))
-        | "AppendCompletions" >> beam.ParDo(AppendCompletions(plan.store))
-    )
-    results = (
-        (grouped.ok, fresh)
-        | "Answers" >> beam.Flatten()
-        | "ParseCompletions" >> beam.ParDo(ParseCompletions(plan.task))
-    )
+    cases, done = records.ok, []
+    for number in range(1, plan.task.rounds + 1):
+        ask = AskRound(Round(plan.task, plan.rules, plan.engine, plan.store))
+        answered = (cases, known) | f"Round{number}" >> ask
+        cases = answered["open"]
+        done.append(answered["done"])
+    results = (*done, cases) | "Cases" >> beam.Flatten() | "Parse" >> beam.ParDo(ParseAnswers(plan.task, plan.required))
 
-    outcomes = (results, records.dead, askers.dead) | "Outcomes" >> beam.Flatten() | "Count" >> beam.Map(count_outcome)
+    outcomes = (results, records.dead) | "Outcomes" >> beam.Flatten() | "Count" >> beam.Map(count_outcome)
     parts = p | "Parts" >> beam.Create([(part.index, part) for part in plan.parts if part.rows])
     _ = (
         {"part": parts, "outcomes": outcomes}

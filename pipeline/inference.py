@@ -1,36 +1,124 @@
 """The step that keeps an engine full."""
 
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import lifetime, metrics
-from pipeline.elements import Asker, Completion, Failure, Request
+from pipeline.elements import Answer, Asker, Completion, Request
 from pipeline.engines.base import Engine, EngineSpec
 from pipeline.errors import RunError
 
 Asked = tuple[Request, tuple[Asker, ...]]
 """A request and the rows that ask it."""
 
-Answered = tuple[bytes, Completion | Failure, tuple[Asker, ...]]
+Answered = tuple[bytes, Answer, tuple[Asker, ...]]
 """A fingerprint, what became of its request, and the rows that asked it."""
+
+_WAIT_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Use of the engine by one step, and the lock that keeps the others out."""
+
+    engine: Engine
+    lock: threading.Lock
+
+
+class EngineHolder:
+    """The one engine of this process, which the rounds of a run use in turn, a bundle at a time.
+
+    It starts with the first request, so a run that has none never starts one, and stays until nobody holds it.
+    """
+
+    def __init__(self) -> None:
+        self._guard, self._use = threading.Lock(), threading.Lock()
+        self._engine: Engine | None = None
+        self._spec: EngineSpec | None = None
+        self._holders = 0
+
+    def hold(self) -> None:
+        """A step that may need an engine has been set up."""
+        with self._guard:
+            self._holders += 1
+
+    def let_go(self) -> None:
+        """A step is torn down; the last one closes the engine."""
+        with self._guard:
+            self._holders -= 1
+            if self._holders <= 0:
+                self.close()
+
+    def take(self, spec: EngineSpec) -> Lease:
+        """Use of the engine, started if need be, until `give_back`; waits while another step uses it.
+
+        Raises:
+            RunError: if it cannot be started.
+        """
+        lock = self._use
+        while not lock.acquire(timeout=_WAIT_SECONDS):
+            lifetime.check_stop()
+            lock = self._use
+        try:
+            lifetime.check_stop()
+            if self._engine is None or self._spec != spec:
+                self._close_engine()
+                self._engine, self._spec = self._start(spec), spec
+            return Lease(self._engine, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def give_back(self, lease: Lease) -> None:
+        """End the use of the engine."""
+        lease.lock.release()
+
+    def close(self) -> None:
+        """Close the engine, if there is one, and forget who held and used it: a run that fails gives nothing back."""
+        self._use, self._holders = threading.Lock(), 0
+        self._close_engine()
+
+    def _close_engine(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            lifetime.closed(self)
+            engine.close()
+
+    def _start(self, spec: EngineSpec) -> Engine:
+        started = time.monotonic()
+        engine = spec.open()
+        lifetime.opened(self)
+        metrics.count(metrics.ENGINE_STARTS)
+        metrics.count(metrics.ENGINE_START_US, round(1e6 * (time.monotonic() - started)))
+        return engine
+
+
+_holder = EngineHolder()
 
 
 class Complete(beam.DoFn):
     """Send each request to the engine, once, and emit what comes back as it comes back.
 
-    The engine starts with the first request, so a run that has none never starts one. As many requests as the engine
-    wants are kept in flight across elements; the bundle's end waits for the last. One engine per instance, closed in
-    `teardown` or, when Beam does not get there, by the driver (`pipeline.lifetime`).
+    As many requests as the engine wants are kept in flight across elements; the bundle's end waits for the last. All
+    rounds share one engine per process; it is closed in `teardown` or, when Beam does not get there, by the driver
+    (`pipeline.lifetime`).
     """
 
     def __init__(self, spec: EngineSpec) -> None:
         self._spec = spec
-        self._engine: Engine | None = None
+        self._lease: Lease | None = None
         self._askers: dict[bytes, tuple[Asker, ...]] = {}
+        self._holding = False
+
+    def setup(self) -> None:
+        _holder.hold()
+        self._holding = True
 
     def start_bundle(self) -> None:
         self._askers = {}
@@ -38,36 +126,35 @@ class Complete(beam.DoFn):
     def process(self, asked: Asked) -> Iterator[Answered]:
         request, askers = asked
         metrics.count(metrics.SENT)
-        engine = self._engine or self._start_engine()
+        engine = (self._lease or self._take()).engine
         self._askers[request.fingerprint] = askers
         engine.submit(request)
         while engine.in_flight >= engine.window:
             yield from self._collect(engine)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        engine = self._engine
-        while engine is not None and engine.in_flight:
-            for answered in self._collect(engine):
+        while self._lease is not None and self._lease.engine.in_flight:
+            for answered in self._collect(self._lease.engine):
                 yield GlobalWindows.windowed_value(answered)
+        self._give_back()
 
     def teardown(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.close()
-            lifetime.closed(engine)
+        self._give_back()
+        if self._holding:
+            self._holding = False
+            _holder.let_go()
 
-    def _start_engine(self) -> Engine:
-        lifetime.check_stop()
-        started = time.monotonic()
+    def _take(self) -> Lease:
         try:
-            engine = self._spec.open()
+            self._lease = _holder.take(self._spec)
         except RunError as error:
             raise lifetime.fail(error) from None
-        lifetime.opened(engine)
-        metrics.count(metrics.ENGINE_STARTS)
-        metrics.count(metrics.ENGINE_START_US, round(1e6 * (time.monotonic() - started)))
-        self._engine = engine
-        return engine
+        return self._lease
+
+    def _give_back(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            _holder.give_back(lease)
 
     def _collect(self, engine: Engine) -> Iterator[Answered]:
         lifetime.check_stop()
@@ -82,6 +169,16 @@ class Complete(beam.DoFn):
                 metrics.count(metrics.PROMPT_TOKENS, answer.prompt_tokens)
                 metrics.count(metrics.CACHED_PROMPT_TOKENS, answer.cached_prompt_tokens)
                 metrics.count(metrics.OUTPUT_TOKENS, answer.output_tokens)
+                metrics.count(metrics.REASONING_TOKENS, answer.reasoning_tokens)
             askers = self._askers.pop(fingerprint)
-            metrics.count(metrics.ROWS_DONE, len(askers))
+            count_answered(askers)
             yield fingerprint, answer, askers
+
+
+def count_answered(askers: tuple[Asker, ...]) -> None:
+    """Count the rows' progress through the first round; what is asked later is counted as such."""
+    for asker in askers:
+        if asker.case.answers:
+            metrics.count(metrics.ASKED_AGAIN)
+        else:
+            metrics.count_rows_done(1 / asker.of)

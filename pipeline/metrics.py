@@ -13,13 +13,15 @@ ROWS = "rows"
 UNIQUE = "unique"
 REUSED = "reused"
 SENT = "sent"
-ROWS_DONE = "rows_done"
+ROWS_DONE = "rows_done_millionths"
+ASKED_AGAIN = "asked_again"
 OK = "ok"
 FAILED = "failed"
 TRUNCATED = "truncated"
 PROMPT_TOKENS = "prompt_tokens"
 CACHED_PROMPT_TOKENS = "cached_prompt_tokens"
 OUTPUT_TOKENS = "output_tokens"
+REASONING_TOKENS = "reasoning_tokens"
 ENGINE_STARTS = "engine_starts"
 ENGINE_START_US = "engine_start_us"
 ENGINE_US = "engine_us"
@@ -31,6 +33,11 @@ def failed_as(error_class: str) -> str:
     return f"failed.{error_class}"
 
 
+def check_ended(name: str, passed: bool) -> str:
+    """The counter of results that passed a check, or did not."""
+    return f"check.{name}.{'passed' if passed else 'failed'}"
+
+
 _lock = threading.Lock()
 _board: Tally[str] = Tally()
 
@@ -40,6 +47,16 @@ def count(name: str, by: int = 1) -> None:
     _counter(name).inc(by)
     with _lock:
         _board[name] += by
+
+
+def count_rows_done(share: float) -> None:
+    """Count a row, or a share of one, as answered; in millionths, for counters are whole numbers."""
+    count(ROWS_DONE, round(1e6 * share))
+
+
+def rows_done(tally: Tally[str]) -> int:
+    """How many rows have got all answers of the first round."""
+    return round(tally[ROWS_DONE] / 1e6)
 
 
 @cache

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import RunError, UsageError
 from pipeline.fetch import Package, download
+from pipeline.tokens import load_chat_template
 
 DEFAULT_CONTEXT_TOKENS = 4096
 
@@ -106,6 +107,35 @@ def catalogue_entry(name: str) -> CatalogueModel:
         return entry
     near = get_close_matches(name, catalogue()) or list(catalogue())
     raise UsageError(f"no model {name!r} in the catalogue", f"did you mean {' or '.join(near)}?")
+
+
+_REASONING_PARSERS = {
+    "deepseek_v3": "deepseek_r1",
+    "ernie4_5": "ernie45",
+    "glm4_moe": "glm45",
+    "gpt_oss": "openai_gptoss",
+    "granite": "granite",
+    "granitemoehybrid": "granite",
+    "hunyuan_v1_moe": "hunyuan_a13b",
+    "minimax_m2": "minimax_m2",
+    "olmo3": "olmo3",
+    "qwen3": "qwen3",
+    "qwen3_moe": "qwen3",
+    "qwen3_next": "qwen3",
+    "seed_oss": "seed_oss",
+}
+"""Model type (`config.json`) → vLLM's parser of its thoughts. Source: vLLM 0.32, `vllm.reasoning`."""
+
+
+def reasoning_parser_of(folder: Path) -> str | None:
+    """vLLM's parser for the thoughts of the model in a folder; None if it is not known to think.
+
+    Many types have models that think and models that do not; the former's chat templates speak of thinking.
+    """
+    kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", "")
+    template = load_chat_template(folder)
+    thinks = template is not None and any(word in template.source for word in ("think", "reasoning"))
+    return _REASONING_PARSERS.get(kind) if thinks else None
 
 
 def resolve_model(name: str, revision: str | None, say: Say) -> Model:

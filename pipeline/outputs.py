@@ -19,18 +19,18 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
-from pydantic import BaseModel
 
 from pipeline import lifetime
 from pipeline.elements import Outcome
 from pipeline.errors import RunError, UsageError
 from pipeline.rows import Part, read_batches
-from schemas.arrow import arrow_fields, arrow_type
+from schemas.arrow import arrow_type
 from schemas.envelope import (
     ANSWER_COLUMN,
     ERROR_COLUMN,
     ID_COLUMN,
     META_COLUMN,
+    REASONING_COLUMN,
     STATUS_COLUMN,
     ErrorInfo,
     Meta,
@@ -53,20 +53,22 @@ class OutputLayout:
     Args:
         columns: the input's columns.
         id_column: the one with the ids; None: they are made from file and row number.
-        result: the task's result model.
+        result: the task's columns.
         model, recipe: what `meta` says of every row.
+        keep_reasoning: add a column with what the model thought.
     """
 
     columns: pa.Schema
     id_column: str | None
-    result: type[BaseModel]
+    result: pa.Schema
     model: str
     recipe: str
+    keep_reasoning: bool = False
     names: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         ours = {ID_COLUMN, STATUS_COLUMN, ERROR_COLUMN, META_COLUMN, ANSWER_COLUMN}
-        ours |= {f.name for f in arrow_fields(self.result)}
+        ours |= set(self.result.names) | ({REASONING_COLUMN} if self.keep_reasoning else set())
         ours -= {self.id_column} & {ID_COLUMN}
         taken = ours | set(self.columns.names)
         names: dict[str, str] = {}
@@ -85,11 +87,12 @@ class OutputLayout:
 
     @property
     def results(self) -> pa.Schema:
-        """id, the input's columns, the task's columns, status, error, meta."""
+        """id, the input's columns, the task's columns, the thoughts if they are kept, status, error, meta."""
         status = pa.field(STATUS_COLUMN, pa.string(), nullable=False)
         error = pa.field(ERROR_COLUMN, arrow_type(ErrorInfo))
         meta = pa.field(META_COLUMN, arrow_type(Meta))
-        return pa.schema([*self._input_fields(), *arrow_fields(self.result), status, error, meta])
+        thoughts = [pa.field(REASONING_COLUMN, pa.string())] if self.keep_reasoning else []
+        return pa.schema([*self._input_fields(), *self.result, *thoughts, status, error, meta])
 
     @property
     def dead_letters(self) -> pa.Schema:
@@ -123,9 +126,10 @@ class OutputLayout:
         return [ids, *(column(name) for name in self.columns.names if name not in skipped)]
 
     def result_arrays(self, outcomes: Sequence[Outcome]) -> list[pa.Array]:
-        """The arrays of the task's columns, status, error and meta."""
-        fields = arrow_fields(self.result)
-        typed = [pa.array([o.values[f.name] if o.values else None for o in outcomes], f.type) for f in fields]
+        """The arrays of the task's columns, the thoughts, status, error and meta."""
+        typed = [pa.array([o.values.get(f.name) for o in outcomes], f.type) for f in self.result]
+        if self.keep_reasoning:
+            typed.append(pa.array([_thoughts(o) for o in outcomes], pa.string()))
         status = pa.array([Status.FAILED if o.failure else Status.OK for o in outcomes], pa.string())
         meta = pa.array([self._meta(o) for o in outcomes], arrow_type(Meta))
         return [*typed, status, _errors(outcomes), meta]
@@ -135,17 +139,24 @@ class OutputLayout:
         return [_errors(outcomes), pa.array([o.failure.answer if o.failure else None for o in outcomes], pa.string())]
 
     def _meta(self, outcome: Outcome) -> dict[str, Any]:
-        done = outcome.completion
+        done = outcome.completions
         return {
             "model": self.model,
             "recipe": self.recipe,
-            "run_id": done and done.run_id,
-            "prompt_tokens": done and done.prompt_tokens,
-            "cached_prompt_tokens": done and done.cached_prompt_tokens,
-            "output_tokens": done and done.output_tokens,
-            "finish_reason": done and done.finish_reason,
+            "run_id": max((c.run_id for c in done), default=None),
+            "requests": len(done),
+            **{name: sum(getattr(c, name) for c in done) if done else None for name in _TOKEN_COUNTS},
+            "finish_reason": done[-1].finish_reason if done else None,
             "truncated": outcome.truncated,
         }
+
+
+_TOKEN_COUNTS = ("prompt_tokens", "cached_prompt_tokens", "output_tokens", "reasoning_tokens")
+
+
+def _thoughts(outcome: Outcome) -> str | None:
+    thoughts = [c.reasoning for c in outcome.completions if c.reasoning]
+    return "\n\n".join(thoughts) if thoughts else None
 
 
 def _errors(outcomes: Sequence[Outcome]) -> pa.Array:
@@ -162,7 +173,7 @@ def _errors(outcomes: Sequence[Outcome]) -> pa.Array:
 class WriteResults(beam.DoFn):
     """Write the results and the dead letters of one part; emits how many rows it wrote.
 
-    Takes (part number, {"part": [Part], "outcomes": the outcome of each of its selected rows, in any order}).
+    Takes (part number, {"part": [Part], "outcomes": all outcomes of each of its selected rows, in any order}).
     """
 
     def __init__(self, folder: str, layout: OutputLayout) -> None:
@@ -185,20 +196,24 @@ def write_part(folder: str, part: Part, outcomes: Sequence[Outcome], layout: Out
     """Write one part's files.
 
     Raises:
-        RunError: if not every selected row has exactly one outcome. Nothing is written then.
+        RunError: if not every selected row has each of its outcomes exactly once. Nothing is written then.
     """
-    by_position = {outcome.position: outcome for outcome in outcomes}
-    if len(by_position) != len(outcomes) or len(outcomes) != part.rows:
-        raise RunError(f"part {part.index}: {part.rows} rows were read, {len(outcomes)} came back (a bug in Textmill)")
+    by_position: dict[int, list[Outcome]] = {}
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.index):
+        by_position.setdefault(outcome.position, []).append(outcome)
+    whole = all([o.index for o in found] == list(range(found[0].of)) for found in by_position.values())
+    if not whole or len(by_position) != part.rows:
+        came = f"{len(by_position)} rows came back{'' if whole else ', with results missing or twice'}"
+        raise RunError(f"part {part.index}: {part.rows} rows were read, {came} (a bug in Textmill)")
     with (
         _Writer(os.path.join(folder, RESULTS, f"part-{part.index:05d}.parquet"), layout.results) as results,
         _Writer(os.path.join(folder, DEAD_LETTERS, f"part-{part.index:05d}.parquet"), layout.dead_letters) as dead,
     ):
         for start, name, first_row, batch in read_batches(part, None):
-            rows = [i for i in range(batch.num_rows) if start + i in by_position]
-            settled = [by_position[start + i] for i in rows]
+            rows = [i for i in range(batch.num_rows) for _ in by_position.get(start + i, ())]
+            settled = [outcome for i in range(batch.num_rows) for outcome in by_position.get(start + i, ())]
             arrays = layout.input_arrays(batch, name, first_row)
-            if len(rows) < batch.num_rows:
+            if rows != list(range(batch.num_rows)):
                 arrays = [_take(array, rows) for array in arrays]
             results.write([*arrays, *layout.result_arrays(settled)])
             if failed := [i for i, outcome in enumerate(settled) if outcome.failure]:

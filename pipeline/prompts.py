@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Protocol
 
+from pipeline.decoding import Decoding, describe
 from pipeline.errors import UsageError
 
 
@@ -53,9 +54,14 @@ Prompt = Chat | Bare
 
 
 class ChatTemplate(Protocol):
-    """Renders a conversation as the one string that its model was trained on, ready for the model's turn."""
+    """Renders a conversation as the one string that its model was trained on, ready for the model's turn.
 
-    def __call__(self, messages: Sequence[Mapping[str, str]]) -> str: ...
+    Args:
+        messages: the turns.
+        thinking: let a model that thinks before it answers do so.
+    """
+
+    def __call__(self, messages: Sequence[Mapping[str, str]], thinking: bool) -> str: ...
 
 
 class PromptRenderer:
@@ -68,8 +74,11 @@ class PromptRenderer:
         self._template = template
         self._frame = lru_cache(maxsize=1024)(self._render_frame)
 
-    def render(self, prompt: Prompt) -> tuple[Segment, ...]:
+    def render(self, prompt: Prompt, thinking: bool = True) -> tuple[Segment, ...]:
         """The prompt's segments in order.
+
+        Args:
+            thinking: False where the first token is the answer (a choice).
 
         Raises:
             UsageError: for a chat prompt when the model has no chat template, or one that drops row text.
@@ -80,11 +89,13 @@ class PromptRenderer:
         shape = tuple(
             (m.role, tuple(None if isinstance(part, Text) else part for part in m.content)) for m in prompt.messages
         )
-        frame = self._frame(shape)
+        frame = self._frame(shape, thinking)
         slots = iter(texts)
         return tuple(next(slots) if part is None else part for part in frame)
 
-    def _render_frame(self, shape: tuple[tuple[str, tuple[str | None, ...]], ...]) -> tuple[str | None, ...]:
+    def _render_frame(
+        self, shape: tuple[tuple[str, tuple[str | None, ...]], ...], thinking: bool
+    ) -> tuple[str | None, ...]:
         if self._template is None:
             raise UsageError("the model has no chat template", "give --prompt-form bare, or a chat model")
         marks: list[str] = []
@@ -92,7 +103,7 @@ class PromptRenderer:
         def content(parts: tuple[str | None, ...]) -> str:
             return "".join(self._new_mark(marks) if part is None else part for part in parts)
 
-        rendered = self._template([{"role": role, "content": content(parts)} for role, parts in shape])
+        rendered = self._template([{"role": role, "content": content(parts)} for role, parts in shape], thinking)
         frame: list[str | None] = []
         for mark in marks:
             before, found, rendered = rendered.partition(mark)
@@ -113,12 +124,11 @@ class PromptRenderer:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything but the text that decides an answer; it names the folder of the completion store.
+    """Everything but the text that decides an answer.
 
     Attributes:
-        task, task_version: whose prompt it is.
-        prompt: the rendered prompt of the task's first example, for people and as part of the digest.
-        decoding: how the answer is drawn (`pipeline.decoding`), as plain data.
+        task, task_version: whose prompts they are.
+        questions: for each question about the task's first example, its rendered prompt and how the answer is drawn.
         model, model_digest, revision: the weights.
         engine: what ran them, with the arguments that can change an answer.
         context_tokens: where a text is cut.
@@ -126,8 +136,7 @@ class Recipe:
 
     task: str
     task_version: int
-    prompt: str
-    decoding: Mapping[str, Any]
+    questions: Mapping[str, Mapping[str, Any]]
     model: str
     model_digest: str
     revision: str | None
@@ -140,21 +149,52 @@ class Recipe:
 
     def digest(self) -> str:
         """16 hexadecimal digits over everything but the model's name: the same weights under two names are one."""
-        content = {name: value for name, value in self.as_dict().items() if name != "model"}
+        return self._digest(set(self.as_dict()) - {"model"})
+
+    def scope(self) -> str:
+        """Names the folder of the store: what all runs of a task with one model and engine have in common.
+
+        Prompt and decoding are in each fingerprint, so another option, one more target language say, finds what is
+        already answered.
+        """
+        same = {"task", "task_version", "model_digest", "revision", "engine"}
+        return f"{self.task}-{self._digest(same)}"
+
+    def _digest(self, names: set[str]) -> str:
+        content = {name: value for name, value in self.as_dict().items() if name in names}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def fingerprint(recipe_digest: str, segments: Sequence[Segment]) -> bytes:
-    """16 bytes that name a request: equal exactly when recipe and rendered prompt are equal.
+HEAD_BYTES = 8
 
-    Each segment goes in with its kind and length, so that no text can pass for another split of the same characters.
+
+def fingerprint(scope: str, segments: Sequence[Segment], decoding: Decoding) -> bytes:
+    """16 bytes that name a request: equal exactly when scope, rendered prompt and decoding are equal.
+
+    The first half names the prompt's head, up to its last row text: requests that share it, several questions about one
+    text, are grouped by it and reach the engine together, which then computes the text once. Each segment goes in with
+    its kind and length, so that no text can pass for another split of the same characters.
     """
-    digest = hashlib.blake2b(recipe_digest.encode(), digest_size=16)
-    for segment in segments:
-        kind, value = (b"t", segment.value) if isinstance(segment, Text) else (b"c", segment)
-        data = value.encode()
-        digest.update(kind + len(data).to_bytes(8, "little") + data)
-    return digest.digest()
+    last = max((i for i, segment in enumerate(segments) if isinstance(segment, Text)), default=-1)
+    digest = hashlib.blake2b(scope.encode(), digest_size=HEAD_BYTES)
+    for segment in segments[: last + 1]:
+        digest.update(_tagged(segment))
+    head = digest.digest()
+    for segment in segments[last + 1 :]:
+        digest.update(_tagged(segment))
+    digest.update(_described(decoding))
+    return head + digest.digest()
+
+
+def _tagged(segment: Segment) -> bytes:
+    kind, value = (b"t", segment.value) if isinstance(segment, Text) else (b"c", segment)
+    data = value.encode()
+    return kind + len(data).to_bytes(8, "little") + data
+
+
+@lru_cache(maxsize=1024)
+def _described(decoding: Decoding) -> bytes:
+    return json.dumps(describe(decoding), sort_keys=True).encode()
 
 
 def readable(segments: Sequence[Segment]) -> str:

@@ -1,87 +1,15 @@
-"""From rows to requests and from completions to outcomes: the steps before and after the engine."""
+"""From questions to requests: rendered, made to fit, and named by a fingerprint."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import apache_beam as beam
-from pydantic import ValidationError
-
-from pipeline import metrics
-from pipeline.elements import Asker, Completion, Failure, Outcome, Request, Row, RowRef
+from pipeline.decoding import Choice, Decoding
+from pipeline.elements import Question, Request
 from pipeline.errors import RowError
-from pipeline.inference import Answered, Asked
 from pipeline.prompts import PromptRenderer, Segment, Text, fingerprint
-from pipeline.task import AnyTask
 from pipeline.tokens import BytesTokenizer, ModelTokenizer, TextEncoder, load_chat_template
 from schemas.envelope import ErrorClass
-from schemas.records import Record
-
-OK, DEAD, MISSING = "ok", "dead", "missing"
-
-Settled = tuple[int, Outcome]
-"""The part a row belongs to, and its outcome."""
-
-
-def settle_failure(ref: RowRef, error: RowError) -> Settled:
-    """The outcome of a row that never reached the engine."""
-    metrics.count(metrics.ROWS_DONE)
-    failure = Failure(error.error_class, error.message, attempts=0, answer=error.answer)
-    return ref.part, Outcome(ref.position, False, None, None, failure)
-
-
-# -------------------------------------------------------------------------------------------------------- validate
-
-
-class ValidateRows(beam.DoFn):
-    """Rows to records. Main output: (row's place, record); `dead`: settled failures."""
-
-    def __init__(self, task: AnyTask) -> None:
-        self._task = task
-
-    def process(self, row: Row) -> Iterator[Any]:
-        metrics.count(metrics.ROWS)
-        try:
-            yield row.ref, validate_row(self._task, row)
-        except RowError as error:
-            yield beam.pvalue.TaggedOutput(DEAD, settle_failure(row.ref, error))
-
-
-def validate_row(task: AnyTask, row: Row) -> Record:
-    """The row's record.
-
-    Raises:
-        RowError: if a text is null, empty or not UTF-8, or the record model or the task refuses the row.
-    """
-    values = {}
-    for name, value in row.values.items():
-        required = task.record.model_fields[name].is_required()
-        values[name] = (
-            _decode(name, value, required) if isinstance(value, bytes) or (value is None and required) else value
-        )
-    try:
-        record = task.record.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RowError(ErrorClass.INVALID_ROW, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    task.check(record)
-    return record
-
-
-def _decode(name: str, value: bytes | None, required: bool) -> str:
-    if value is None:
-        raise RowError(ErrorClass.NULL_TEXT, f"{name} is null")
-    try:
-        text = value.decode()
-    except UnicodeDecodeError as error:
-        raise RowError(ErrorClass.INVALID_TEXT, f"{name} is not UTF-8: {error.reason} at byte {error.start}") from None
-    if required and not text.strip():
-        raise RowError(ErrorClass.EMPTY_TEXT, f"{name} is empty")
-    return text
-
-
-# ----------------------------------------------------------------------------------------------------------- build
 
 
 @dataclass(frozen=True)
@@ -90,15 +18,22 @@ class PromptRules:
 
     Attributes:
         model_folder: whose tokenizer and chat template; None for the scripted engine's.
-        recipe_digest: goes into every fingerprint.
-        max_prompt_tokens: what the context leaves for the prompt.
-        truncate: cut texts that do not fit; otherwise such a row fails.
+        scope: goes into every fingerprint (`Recipe.scope`).
+        context_tokens: what prompt and answer may take together.
+        reasoning_tokens: what of that is kept for thinking before the answer.
+        truncate: cut texts that do not fit; otherwise such a question fails.
     """
 
     model_folder: str | None
-    recipe_digest: str
-    max_prompt_tokens: int
+    scope: str
+    context_tokens: int
+    reasoning_tokens: int
     truncate: bool
+
+    def room(self, decoding: Decoding) -> int:
+        """Tokens that are left for a prompt whose answer is drawn like this."""
+        thought = 0 if isinstance(decoding, Choice) else self.reasoning_tokens
+        return self.context_tokens - decoding.max_tokens - thought
 
     def renderer(self) -> PromptRenderer:
         """Renders with the model's chat template."""
@@ -111,18 +46,18 @@ class PromptRules:
         return BytesTokenizer() if self.model_folder is None else ModelTokenizer(Path(self.model_folder))
 
 
-def _plain_template(messages: Sequence[Mapping[str, str]]) -> str:
+def _plain_template(messages: Sequence[Mapping[str, str]], thinking: bool) -> str:
     return "".join(f"[{m['role']}]\n{m['content']}\n" for m in messages) + "[assistant]\n"
 
 
 class PromptFitter:
     """Makes rendered prompts fit into the context, by cutting row text at its end."""
 
-    def __init__(self, encoder: TextEncoder, max_tokens: int) -> None:
-        self._encoder, self._max_tokens = encoder, max_tokens
+    def __init__(self, encoder: TextEncoder) -> None:
+        self._encoder = encoder
         self._constant_tokens: dict[str, int] = {}
 
-    def fit(self, segments: tuple[Segment, ...], truncate: bool) -> tuple[tuple[Segment, ...], bool]:
+    def fit(self, segments: tuple[Segment, ...], max_tokens: int, truncate: bool) -> tuple[tuple[Segment, ...], bool]:
         """The segments, cut if need be, and whether they were.
 
         A prompt whose text has no more bytes than there is room has no more tokens either (a token is at least a
@@ -131,7 +66,7 @@ class PromptFitter:
         Raises:
             RowError: if the prompt does not fit and may not, or cannot, be cut.
         """
-        room = self._max_tokens - sum(self._count_constant(s) for s in segments if isinstance(s, str))
+        room = max_tokens - sum(self._count_constant(s) for s in segments if isinstance(s, str))
         texts = [s for s in segments if isinstance(s, Text)]
         if sum(len(t.value) * 4 for t in texts) <= room or sum(len(t.value.encode()) for t in texts) <= room:
             return segments, False
@@ -163,118 +98,20 @@ class PromptFitter:
 
 
 class Prompter:
-    """Renders records as prompts that fit; opened once per worker."""
+    """Makes requests of questions; opened once per worker."""
 
-    def __init__(self, task: AnyTask, rules: PromptRules) -> None:
-        self._task, self._rules = task, rules
+    def __init__(self, rules: PromptRules) -> None:
+        self._rules = rules
         self._renderer = rules.renderer()
-        self._fitter = PromptFitter(rules.encoder(), rules.max_prompt_tokens)
+        self._fitter = PromptFitter(rules.encoder())
 
-    def render(self, record: Record) -> tuple[tuple[Segment, ...], bool]:
-        """The prompt's segments, and whether a text had to be cut; always the same for the same record.
+    def request(self, question: Question) -> tuple[Request, bool]:
+        """The request, and whether a text had to be cut; always the same for the same question.
 
         Raises:
             RowError: if it does not fit and may not be cut.
         """
-        return self._fitter.fit(self._renderer.render(self._task.prompt(record)), self._rules.truncate)
-
-
-class FingerprintRecords(beam.DoFn):
-    """Records to the fingerprints of their requests. Main output: (fingerprint, asker); `dead`: settled failures.
-
-    The prompt itself is not passed on: it is many times as long as the row, and only requests that are sent need it.
-    """
-
-    def __init__(self, task: AnyTask, rules: PromptRules) -> None:
-        self._task, self._rules = task, rules
-
-    def setup(self) -> None:
-        self._prompter = Prompter(self._task, self._rules)
-
-    def process(self, element: tuple[RowRef, Record]) -> Iterator[Any]:
-        ref, record = element
-        try:
-            segments, truncated = self._prompter.render(record)
-        except RowError as error:
-            yield beam.pvalue.TaggedOutput(DEAD, settle_failure(ref, error))
-            return
-        if truncated:
-            metrics.count(metrics.TRUNCATED)
-        yield fingerprint(self._rules.recipe_digest, segments), Asker(ref, truncated, record)
-
-
-class BuildRequests(beam.DoFn):
-    """(fingerprint, askers) to (request, askers): the prompt is rendered for the first of those who ask the same."""
-
-    def __init__(self, task: AnyTask, rules: PromptRules) -> None:
-        self._task, self._rules = task, rules
-
-    def setup(self) -> None:
-        self._prompter = Prompter(self._task, self._rules)
-
-    def process(self, element: tuple[bytes, tuple[Asker, ...]]) -> Iterator[Asked]:
-        key, askers = element
-        segments, _ = self._prompter.render(askers[0].record)
-        yield Request(key, segments), askers
-
-
-# ----------------------------------------------------------------------------------------------------------- group
-
-
-def split_by_known(grouped: tuple[bytes, Mapping[str, Iterable[Any]]]) -> Iterator[Any]:
-    """One group of equal requests: answered from the store (main output), or to be asked once (`missing`).
-
-    Args:
-        grouped: fingerprint, {"askers": [asker], "known": [completion]}.
-    """
-    key, groups = grouped
-    askers = tuple(groups["askers"])
-    if not askers:
-        return
-    metrics.count(metrics.UNIQUE)
-    known = min(groups["known"], key=lambda completion: completion.run_id, default=None)
-    if known is not None:
-        metrics.count(metrics.REUSED)
-        metrics.count(metrics.ROWS_DONE, len(askers))
-        yield key, known, askers
-    else:
-        yield beam.pvalue.TaggedOutput(MISSING, (key, askers))
-
-
-# ----------------------------------------------------------------------------------------------------------- parse
-
-
-class ParseCompletions(beam.DoFn):
-    """Answers to outcomes: parse and validate once for each row that asked."""
-
-    def __init__(self, task: AnyTask) -> None:
-        self._task = task
-
-    def process(self, answered: Answered) -> Iterator[Settled]:
-        _, answer, askers = answered
-        for asker in askers:
-            yield asker.ref.part, settle_answer(self._task, asker, answer)
-
-
-def settle_answer(task: AnyTask, asker: Asker, answer: Completion | Failure) -> Outcome:
-    """What an answer means for one of the rows that asked for it."""
-    position, truncated = asker.ref.position, asker.truncated
-    if isinstance(answer, Failure):
-        return Outcome(position, truncated, None, None, answer)
-    try:
-        values = task.parse(asker.record, answer).model_dump()
-    except RowError as error:
-        failure = Failure(error.error_class, error.message, attempts=1, answer=answer.text)
-        return Outcome(position, truncated, answer, None, failure)
-    return Outcome(position, truncated, answer, values, None)
-
-
-def count_outcome(settled: Settled) -> Settled:
-    """Count how a row ended, and pass it on."""
-    _, outcome = settled
-    if outcome.failure is None:
-        metrics.count(metrics.OK)
-    else:
-        metrics.count(metrics.FAILED)
-        metrics.count(metrics.failed_as(outcome.failure.error_class))
-    return settled
+        decoding = question.decoding
+        rendered = self._renderer.render(question.prompt, thinking=not isinstance(decoding, Choice))
+        segments, truncated = self._fitter.fit(rendered, self._rules.room(decoding), self._rules.truncate)
+        return Request(fingerprint(self._rules.scope, segments, decoding), segments, decoding), truncated

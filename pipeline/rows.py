@@ -20,7 +20,7 @@ from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline import lifetime
-from pipeline.elements import Row, RowRef
+from pipeline.elements import Row, RowRef, Undecodable
 from pipeline.errors import RunError, UsageError
 
 _PART_ROWS = 100_000
@@ -405,11 +405,26 @@ def read_rows(part: Part, columns: Mapping[str, str]) -> Iterator[Row]:
 
 
 def _plain_values(batch: pa.RecordBatch, column: str) -> list[Any]:
-    """A column as Python values: texts as bytes, missing columns as nulls, anything else as pyarrow has it."""
+    """A column as Python values: texts as bytes, missing columns as nulls, anything else as pyarrow has it.
+
+    A nested value with a text that is not UTF-8 is `Undecodable`.
+    """
     if column not in batch.schema.names:
         return [None] * batch.num_rows
     array = batch.column(column)
-    return list((_as_binary(array) if is_text(array.type) else array).to_pylist())
+    if is_text(array.type):
+        return list(_as_binary(array).to_pylist())
+    try:
+        return list(array.to_pylist())
+    except UnicodeDecodeError:
+        return [_plain_value(array[i]) for i in range(len(array))]
+
+
+def _plain_value(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError as error:
+        return Undecodable(f"{error.reason} at byte {error.start}")
 
 
 def _as_binary(array: pa.Array) -> pa.Array:

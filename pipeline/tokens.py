@@ -95,19 +95,24 @@ class JinjaChatTemplate:
         from jinja2.ext import loopcontrols
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+        self.source = source
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
         environment.filters["tojson"] = lambda value, **kwargs: json.dumps(value, ensure_ascii=False, **kwargs)
         environment.globals["raise_exception"] = _refuse
         self._template = environment.from_string(source)
         self._special_tokens = dict(special_tokens)
 
-    def __call__(self, messages: Sequence[Mapping[str, str]]) -> str:
+    def __call__(self, messages: Sequence[Mapping[str, str]], thinking: bool) -> str:
         """The conversation as one string, ready for the model's turn.
+
+        `thinking` is passed on by the name that templates of models with a choice give it (`enable_thinking`).
 
         Raises:
             UsageError: if the template refuses the conversation (a role it does not know, say).
         """
-        return self._template.render(messages=messages, add_generation_prompt=True, **self._special_tokens)
+        return self._template.render(
+            messages=messages, add_generation_prompt=True, enable_thinking=thinking, **self._special_tokens
+        )
 
 
 def _refuse(reason: str) -> None:

@@ -8,6 +8,8 @@ ID_COLUMN = "id"
 STATUS_COLUMN = "status"
 ERROR_COLUMN = "error"
 META_COLUMN = "meta"
+REASONING_COLUMN = "reasoning"
+"""Only when asked for: what the model thought before it answered."""
 ANSWER_COLUMN = "answer"
 """Dead letters only: what the model answered, null when it was never asked."""
 
@@ -29,6 +31,7 @@ class ErrorClass(StrEnum):
     PROMPT_TOO_LONG = "prompt_too_long"
     REQUEST_REJECTED = "request_rejected"
     INVALID_ANSWER = "invalid_answer"
+    CHECK_FAILED = "check_failed"
 
 
 class ErrorInfo(BaseModel):
@@ -53,12 +56,15 @@ class Meta(BaseModel):
     Attributes:
         model: the model's name.
         recipe: digest of everything but the text that decides the answer.
-        run_id: the run whose engine computed the answer. It is not the manifest's run when the answer was
-            taken from the completion store, so equal runs write equal rows. Null when no engine answered.
-        prompt_tokens: length of the prompt.
+        run_id: the run whose engine computed the answer, the last one if there were several. It is not the
+            manifest's run when the answer was taken from the completion store, so equal runs write equal rows. Null
+            when no engine answered.
+        requests: how many requests are behind the result; a request that several rows made counts in each.
+        prompt_tokens: length of the prompts.
         cached_prompt_tokens: how many of them the engine's prefix cache already held.
-        output_tokens: length of what the model wrote.
-        finish_reason: the engine's word for why it stopped (`stop`, `length`).
+        output_tokens: length of what the model wrote, thoughts included.
+        reasoning_tokens: how much of that it thought before it answered.
+        finish_reason: the engine's word for why the last one stopped (`stop`, `length`).
         truncated: the row's text was cut to fit the context.
     """
 
@@ -67,8 +73,10 @@ class Meta(BaseModel):
     model: str
     recipe: str
     run_id: str | None
+    requests: int
     prompt_tokens: int | None
     cached_prompt_tokens: int | None
     output_tokens: int | None
+    reasoning_tokens: int | None
     finish_reason: str | None
     truncated: bool

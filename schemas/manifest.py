@@ -30,13 +30,16 @@ class ModelInfo(_Part):
 
 
 class Counts(_Part):
-    """Rows and requests of a run; `rows == ok + failed` always holds.
+    """Rows, results and requests of a run; `results == ok + failed` always holds.
+
+    Most tasks have one result a row; those that have several (a translation for each language) say `results > rows`.
 
     `unique` counts different requests (fingerprints), of which `reused` were answered from the completion store and
     `sent` went to the engine.
     """
 
     rows: int = 0
+    results: int = 0
     unique: int = 0
     reused: int = 0
     sent: int = 0
@@ -44,6 +47,14 @@ class Counts(_Part):
     failed: int = 0
     truncated: int = 0
     failed_by_class: dict[str, int] = Field(default_factory=dict)
+    checks: dict[str, "CheckCounts"] = Field(default_factory=dict)
+
+
+class CheckCounts(_Part):
+    """How many results passed one check, and how many did not."""
+
+    passed: int = 0
+    failed: int = 0
 
 
 class Tokens(_Part):
@@ -52,6 +63,7 @@ class Tokens(_Part):
     prompt: int = 0
     cached_prompt: int = 0
     output: int = 0
+    reasoning: int = 0
 
 
 class Manifest(_Part):

@@ -14,7 +14,7 @@ from pipeline.decoding import Choice
 from pipeline.elements import Completion
 from pipeline.errors import RowError
 from pipeline.prompts import Bare, Chat, Message, Prompt, Segment, Text
-from pipeline.task import Example, Options, Task
+from pipeline.task import Example, Options, SimpleTask
 from schemas.envelope import ErrorClass
 from schemas.records import TextRecord
 from schemas.results import Result
@@ -43,7 +43,12 @@ _BARE_EXAMPLES = tuple(_EXAMPLES[i] for i in (0, 2, 1, 3))
 class SentimentOptions(Options):
     """What can be set for a sentiment run."""
 
-    labels: tuple[Label, ...] = Field(LABELS, min_length=2, description="Labels to choose from, among the four.")
+    labels: tuple[Label, ...] = Field(
+        LABELS,
+        min_length=2,
+        description="Labels to choose from, among the four; may be repeated.",
+        json_schema_extra={"flag": "--label"},
+    )
     instruction: str | None = Field(
         None, description="Replaces the instruction to the model (chat form only); say what counts as good or bad."
     )
@@ -75,7 +80,7 @@ class SentimentResult(Result):
     uncertainty: float = Field(ge=0, le=1)
 
 
-class Sentiment(Task[TextRecord, SentimentResult, SentimentOptions]):
+class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
     """The sentiment of a text, by choice among labels."""
 
     name = "sentiment"
@@ -99,12 +104,12 @@ class Sentiment(Task[TextRecord, SentimentResult, SentimentOptions]):
         question: tuple[Segment, ...] = ("Review:", Text(f" {record.text}"))
         return Chat((*turns, Message("user", question)))
 
-    def decoding(self) -> Choice:
+    def decoding(self, record: TextRecord) -> Choice:
         """One token among the labels'."""
         space = " " if self.form == "bare" else ""
         return Choice(self.options.labels, tuple(space + label for label in self.options.labels))
 
-    def parse(self, record: TextRecord, completion: Completion) -> SentimentResult:
+    def read(self, record: TextRecord, completion: Completion) -> SentimentResult:
         """Probabilities, and what follows from them."""
         logprobs = completion.label_logprobs
         if logprobs is None or len(logprobs) != len(self.options.labels) or not all(map(math.isfinite, logprobs)):
@@ -129,10 +134,10 @@ class Sentiment(Task[TextRecord, SentimentResult, SentimentOptions]):
     def examples(cls) -> Sequence[Example[TextRecord]]:
         """One text for each label."""
         return [
-            Example(TextRecord(text="I would buy it again at once."), "positive"),
-            Example(TextRecord(text="The box holds two screws and a key."), "neutral"),
-            Example(TextRecord(text="Broke on the first day."), "negative"),
-            Example(TextRecord(text="Lovely colours, awful fit."), "mixed"),
+            Example(TextRecord(text="I would buy it again at once."), {"answer": "positive"}),
+            Example(TextRecord(text="The box holds two screws and a key."), {"answer": "neutral"}),
+            Example(TextRecord(text="Broke on the first day."), {"answer": "negative"}),
+            Example(TextRecord(text="Lovely colours, awful fit."), {"answer": "mixed"}),
         ]
 
     def _shown(self, examples: Sequence[tuple[str, Label]]) -> list[tuple[str, Label]]:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pipeline.decoding import Decoding
-from pipeline.elements import Completion, Failure, Request
+from pipeline.elements import Answer, Request
 
-Answer = tuple[bytes, Completion | Failure]
+Answered = tuple[bytes, Answer]
 """A request's fingerprint and what became of it."""
 
 
@@ -31,7 +30,7 @@ class Engine(Protocol):
         """Take a request. One that cannot be answered is not raised here: its `Failure` is collected."""
         ...
 
-    def collect(self) -> list[Answer]:
+    def collect(self) -> list[Answered]:
         """Work on, and return what was finished meanwhile: perhaps nothing, but something in the end.
 
         Raises:
@@ -65,15 +64,16 @@ class EngineNeeds:
     """What a job asks of whichever engine runs it.
 
     Attributes:
-        decoding: how every request of the job is decoded.
         run_id: written into the completions.
         context_tokens: the longest prompt and answer together.
         model_folder: the weights; None for an engine that has none.
+        reasoning_tokens: how many tokens a model that thinks before it answers may spend on that, for each request;
+            0: it is not one.
         arguments: the engine's own arguments, by its own names.
     """
 
-    decoding: Decoding
     run_id: str
     context_tokens: int
     model_folder: str | None
+    reasoning_tokens: int = 0
     arguments: Mapping[str, Any] = field(default_factory=dict)

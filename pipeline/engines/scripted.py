@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.decoding import Choice, Json
+from pipeline.decoding import Choice, Decoding, Json
 from pipeline.elements import Completion, Failure, Request
-from pipeline.engines.base import Answer, EngineNeeds
+from pipeline.engines.base import Answered, EngineNeeds
 from pipeline.errors import RowError, RunError
 from pipeline.prompts import Text, readable
 from pipeline.tokens import BytesTokenizer, encode_all
@@ -69,7 +69,7 @@ class ScriptedEngine:
             raise RunError("the engine is closed")
         self._waiting.append(request)
 
-    def collect(self) -> list[Answer]:
+    def collect(self) -> list[Answered]:
         """Answer a quarter of what waits, the youngest first."""
         num = math.ceil(len(self._waiting) / 4)
         return [self._answer(self._waiting.pop()) for _ in range(num)]
@@ -79,30 +79,65 @@ class ScriptedEngine:
         self.closed = True
         self._waiting.clear()
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: Request) -> Answered:
         script = self._spec.script or self._default_script
         try:
             text = script(request)
         except RowError as error:
             return request.fingerprint, Failure(error.error_class, error.message, attempts=1, answer=error.answer)
         num_prompt_tokens = len(encode_all(BytesTokenizer(), request.segments))
-        logprobs = self._label_logprobs(text)
+        logprobs = _label_logprobs(request.decoding, text)
         num_tokens = 1 if logprobs else len(text.encode())
         return request.fingerprint, Completion(
             text, logprobs, num_prompt_tokens, 0, num_tokens, "stop", self._spec.needs.run_id
         )
 
-    def _label_logprobs(self, text: str) -> tuple[float, ...] | None:
-        """For a choice: 0.85 for the scripted label, the rest in equal parts for the others."""
-        decoding = self._spec.needs.decoding
-        if not isinstance(decoding, Choice):
-            return None
-        rest = 0.15 / max(1, len(decoding.labels) - 1)
-        return tuple(math.log(0.85 if label == text else rest) for label in decoding.labels)
-
     def _default_script(self, request: Request) -> str:
-        decoding = self._spec.needs.decoding
-        if isinstance(decoding, Choice):
-            return decoding.labels[int.from_bytes(request.fingerprint, "big") % len(decoding.labels)]
         text = readable([segment for segment in request.segments if isinstance(segment, Text)])[::-1]
-        return json.dumps({"text": text}) if isinstance(decoding, Json) else text
+        match request.decoding:
+            case Choice(labels=labels):
+                return labels[int.from_bytes(request.fingerprint, "big") % len(labels)]
+            case Json(schema=schema):
+                return json.dumps(made_up(json.loads(schema), text), ensure_ascii=False)
+            case _:
+                return text
+
+
+def _label_logprobs(decoding: Decoding, text: str) -> tuple[float, ...] | None:
+    """For a choice: 0.85 for the scripted label, the rest in equal parts for the others."""
+    if not isinstance(decoding, Choice):
+        return None
+    rest = 0.15 / max(1, len(decoding.labels) - 1)
+    return tuple(math.log(0.85 if label == text else rest) for label in decoding.labels)
+
+
+def made_up(schema: Mapping[str, Any], text: str) -> Any:
+    """A value that a JSON schema allows: the least there may be, and `text` where there can be text.
+
+    The keywords that pydantic writes are known; of `anyOf` the first, so that nothing is null without need.
+    """
+    return _made_up(schema, text, schema.get("$defs", {}))
+
+
+def _made_up(schema: Mapping[str, Any], text: str, definitions: Mapping[str, Any]) -> Any:
+    if "$ref" in schema:
+        return _made_up(definitions[schema["$ref"].rpartition("/")[2]], text, definitions)
+    for several in ("anyOf", "oneOf", "allOf"):
+        if several in schema:
+            return _made_up(schema[several][0], text, definitions)
+    if "const" in schema or "enum" in schema:
+        return schema.get("const", next(iter(schema.get("enum", ())), None))
+    kind = schema.get("type", "string")
+    match kind if isinstance(kind, str) else kind[0]:
+        case "object":
+            return {name: _made_up(part, text, definitions) for name, part in schema.get("properties", {}).items()}
+        case "array":
+            return [_made_up(schema.get("items", {}), text, definitions)] * max(1, schema.get("minItems", 0))
+        case "integer" | "number" as number:
+            least = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1 if "exclusiveMinimum" in schema else 0)
+            return int(least) if number == "integer" else float(least)
+        case "boolean":
+            return False
+        case "null":
+            return None
+    return (text[: schema.get("maxLength", 200)] or "-").ljust(schema.get("minLength", 0), "-")

@@ -10,12 +10,13 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from pipeline.decoding import Choice, Decoding, FreeText, Json
 from pipeline.elements import Completion, Failure, Request
-from pipeline.engines.base import Answer, EngineNeeds
+from pipeline.engines.base import Answered, EngineNeeds
 from pipeline.errors import RunError, UsageError
 from pipeline.tokens import ModelTokenizer, encode_all
 from schemas.envelope import ErrorClass
@@ -130,12 +131,17 @@ def _kv_cache_bytes() -> int:
     return int(min(_KV_CACHE_BYTES, _KV_CACHE_SHARE * psutil.virtual_memory().available))
 
 
-def sampling_params(decoding: Decoding, tokenizer: ModelTokenizer) -> Any:
-    """vLLM's parameters for a way of decoding; built once for all requests, for compiling a grammar is not free."""
+def sampling_params(decoding: Decoding, tokenizer: ModelTokenizer, reasoning_tokens: int = 0) -> Any:
+    """vLLM's parameters for a way of decoding; built once for all requests, for compiling a grammar is not free.
+
+    Args:
+        reasoning_tokens: what the model may spend on thinking, beside the answer; a choice allows no thinking.
+    """
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-    common: dict[str, Any] = {"max_tokens": decoding.max_tokens, "output_kind": RequestOutputKind.FINAL_ONLY}
+    thought = 0 if isinstance(decoding, Choice) else reasoning_tokens
+    common: dict[str, Any] = {"max_tokens": decoding.max_tokens + thought, "output_kind": RequestOutputKind.FINAL_ONLY}
     match decoding:
         case Choice():
             ids = label_ids(decoding, tokenizer)
@@ -162,12 +168,14 @@ class VllmEngine:
 
     def __init__(self, needs: EngineNeeds) -> None:
         self._needs = needs
-        self._failures: list[Answer] = []
-        self._in_flight: dict[str, bytes] = {}
+        self._failures: list[Answered] = []
+        self._in_flight: dict[str, Request] = {}
         self._next = 0
         self._tokenizer = ModelTokenizer(_folder(needs))
+        self._params = lru_cache(maxsize=4096)(self._make_params)
+        self._label_ids = lru_cache(maxsize=4096)(lambda choice: label_ids(choice, self._tokenizer))
         self._engine = self._start()
-        self._label_ids = label_ids(needs.decoding, self._tokenizer) if isinstance(needs.decoding, Choice) else []
+        self._parser = self._make_parser()
 
     def _start(self) -> Any:
         vllm_version()
@@ -178,7 +186,6 @@ class VllmEngine:
 
             arguments = engine_arguments(self._needs, on_cpu=current_platform.is_cpu())
             self._max_num_seqs = int(arguments["max_num_seqs"])
-            self._params = sampling_params(self._needs.decoding, self._tokenizer)
             return LLMEngine.from_engine_args(EngineArgs(**arguments))
         except Exception as error:
             raise RunError(f"vLLM did not start: {_one_line(error)}", "the log file has vLLM's own words") from error
@@ -201,13 +208,13 @@ class VllmEngine:
         key, self._next = str(self._next), self._next + 1
         prompt = tokens_input(encode_all(self._tokenizer, request.segments))
         try:
-            self._engine.add_request(key, prompt, self._params)
-            self._in_flight[key] = request.fingerprint
-        except (VLLMClientError, ValueError) as error:
+            self._engine.add_request(key, prompt, self._params(request.decoding))
+            self._in_flight[key] = request
+        except (VLLMClientError, ValueError, UsageError) as error:
             failure = Failure(ErrorClass.REQUEST_REJECTED, _one_line(error), attempts=1)
             self._failures.append((request.fingerprint, failure))
 
-    def collect(self) -> list[Answer]:
+    def collect(self) -> list[Answered]:
         """One step of the scheduler: a batch of tokens for all that is running."""
         done, self._failures = self._failures, []
         if not self._in_flight:
@@ -217,14 +224,33 @@ class VllmEngine:
         except Exception as error:
             raise RunError(f"vLLM failed: {_one_line(error)}", "the log file has vLLM's own words") from error
         finished = [output for output in outputs if output.finished]
-        return done + [(self._in_flight.pop(output.request_id), self._completion(output)) for output in finished]
+        for output in finished:
+            request = self._in_flight.pop(output.request_id)
+            done.append((request.fingerprint, self._completion(request.decoding, output)))
+        return done
 
-    def _completion(self, output: Any) -> Completion:
+    def _make_params(self, decoding: Decoding) -> Any:
+        return sampling_params(decoding, self._tokenizer, self._needs.reasoning_tokens)
+
+    def _make_parser(self) -> Any:
+        """vLLM's own parser of thoughts, for a model that has any."""
+        name = self._needs.arguments.get("reasoning_parser")
+        if not name:
+            return None
+        from vllm.reasoning import ReasoningParserManager
+        from vllm.tokenizers import get_tokenizer
+
+        return ReasoningParserManager.get_reasoning_parser(name)(get_tokenizer(self._needs.model_folder))
+
+    def _completion(self, decoding: Decoding, output: Any) -> Completion:
         (answer,) = output.outputs
-        text, logprobs = answer.text, None
-        if isinstance(self._needs.decoding, Choice):
-            logprobs = tuple(float(answer.logprobs[0][token].logprob) for token in self._label_ids)
-            text = self._needs.decoding.labels[self._label_ids.index(answer.token_ids[0])]
+        text, logprobs, thought, num_thought = answer.text, None, None, 0
+        if isinstance(decoding, Choice):
+            ids = self._label_ids(decoding)
+            logprobs = tuple(float(answer.logprobs[0][token].logprob) for token in ids)
+            text = decoding.labels[ids.index(answer.token_ids[0])]
+        elif self._parser is not None:
+            thought, text, num_thought = split_reasoning(self._parser, answer.text, list(answer.token_ids))
         return Completion(
             text=text,
             label_logprobs=logprobs,
@@ -233,6 +259,8 @@ class VllmEngine:
             output_tokens=len(answer.token_ids),
             finish_reason=str(answer.finish_reason),
             run_id=self._needs.run_id,
+            reasoning=thought,
+            reasoning_tokens=num_thought,
         )
 
     def close(self) -> None:
@@ -243,6 +271,18 @@ class VllmEngine:
             engine.engine_core.shutdown()
             del engine
             gc.collect()
+
+
+def split_reasoning(parser: Any, text: str, token_ids: list[int]) -> tuple[str | None, str, int]:
+    """What a model thought, what it answered after that (nothing if it never did), and the tokens of the thought.
+
+    Args:
+        parser: one of vLLM's reasoning parsers.
+    """
+    from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+
+    thought, answer = parser.extract_reasoning(text, ChatCompletionRequest(messages=[], model="any"))
+    return thought, (answer or "").strip(), len(token_ids) - len(parser.extract_content_ids(token_ids))
 
 
 def _folder(needs: EngineNeeds) -> Path:

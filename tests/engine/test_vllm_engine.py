@@ -23,9 +23,9 @@ LABELS = Choice(("positive", "negative"), (" positive", " negative"))
 REVIEWS = ["I love it.", "I hate it.", "Wonderful, works like a charm!", "Broken on arrival, avoid.", "Fine."]
 
 
-def _open(model: Model, decoding: Decoding, **arguments) -> VllmEngine:
+def _open(model: Model, **arguments) -> VllmEngine:
     defaults = {"kv_cache_memory_bytes": 256 << 20, "max_num_seqs": 4}
-    return VllmSpec(EngineNeeds(decoding, "run", 512, str(model.folder), {**defaults, **arguments})).open()
+    return VllmSpec(EngineNeeds("run", 512, str(model.folder), arguments={**defaults, **arguments})).open()
 
 
 def _ask(engine: VllmEngine, requests: list[Request]) -> dict[bytes, Completion | Failure]:
@@ -38,8 +38,8 @@ def _ask(engine: VllmEngine, requests: list[Request]) -> dict[bytes, Completion 
     return dict(answers)
 
 
-def _requests(texts: list[str], end: str) -> list[Request]:
-    return [Request(bytes([i]) * 16, ("Review:", Text(f" {t}"), end)) for i, t in enumerate(texts)]
+def _requests(texts: list[str], end: str, decoding: Decoding = LABELS) -> list[Request]:
+    return [Request(bytes([i]) * 16, ("Review:", Text(f" {t}"), end), decoding) for i, t in enumerate(texts)]
 
 
 def test_choice_gives_the_models_own_probabilities(smollm2: Model) -> None:
@@ -48,7 +48,7 @@ def test_choice_gives_the_models_own_probabilities(smollm2: Model) -> None:
     from transformers import AutoModelForCausalLM
 
     requests = _requests(REVIEWS, "\nSentiment:")
-    engine = _open(smollm2, LABELS)
+    engine = _open(smollm2)
     try:
         answers = _ask(engine, requests)
     finally:
@@ -69,10 +69,10 @@ def test_choice_gives_the_models_own_probabilities(smollm2: Model) -> None:
 
 
 def test_a_request_that_the_engine_refuses_fails_alone(smollm2: Model) -> None:
-    engine = _open(smollm2, LABELS)
+    engine = _open(smollm2)
     try:
-        long = Request(b"l" * 16, (Text("word " * 2000),))
-        empty = Request(b"e" * 16, (Text(""),))
+        long = Request(b"l" * 16, (Text("word " * 2000),), LABELS)
+        empty = Request(b"e" * 16, (Text(""),), LABELS)
         answers = _ask(engine, [*_requests(REVIEWS, "\nSentiment:"), long, empty])
     finally:
         engine.close()
@@ -89,9 +89,9 @@ def test_json_is_held_to_its_schema(smollm2: Model) -> None:
         "required": ["stars", "kind"],
         "additionalProperties": False,
     }
-    engine = _open(smollm2, Json(json.dumps(schema), max_tokens=40))
+    engine = _open(smollm2)
     try:
-        answers = _ask(engine, _requests(REVIEWS, "\nAs JSON:"))
+        answers = _ask(engine, _requests(REVIEWS, "\nAs JSON:", Json(json.dumps(schema), max_tokens=40)))
     finally:
         engine.close()
     for answer in answers.values():
@@ -103,9 +103,9 @@ def test_json_is_held_to_its_schema(smollm2: Model) -> None:
 
 def test_text_ends_at_its_stop_or_its_length_and_repeats(smollm2: Model) -> None:
     decoding = FreeText(max_tokens=12, stop=("\n",))
-    engine = _open(smollm2, decoding)
+    engine = _open(smollm2)
     try:
-        requests = [Request(b"a" * 16, (Text("The capital of France is"),))]
+        requests = [Request(b"a" * 16, (Text("The capital of France is"),), decoding)]
         first, second = _ask(engine, requests), _ask(engine, requests)
     finally:
         engine.close()
@@ -119,7 +119,7 @@ def test_text_ends_at_its_stop_or_its_length_and_repeats(smollm2: Model) -> None
 
 def test_a_wrong_engine_argument_is_one_line(smollm2: Model) -> None:
     with pytest.raises(RunError, match=r"vLLM did not start.*no_such_argument"):
-        _open(smollm2, LABELS, no_such_argument=1)
+        _open(smollm2, no_such_argument=1)
 
 
 def test_labels_that_begin_alike_are_refused(smollm2: Model) -> None:

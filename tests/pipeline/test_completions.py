@@ -19,12 +19,14 @@ _completions = st.builds(
     output_tokens=st.integers(0, 2**31 - 1),
     finish_reason=st.sampled_from(["stop", "length"]),
     run_id=_texts,
+    reasoning=st.none() | _texts,
+    reasoning_tokens=st.integers(0, 2**31 - 1),
 )
-RECIPE = Recipe("t", 1, "p", {}, "m", "d", None, {}, 4096)
+RECIPE = Recipe("t", 1, {}, "m", "d", None, {}, 4096)
 
 
 def _folder(path: Path) -> CompletionFolder:
-    folder = CompletionFolder.of(str(path), RECIPE.digest())
+    folder = CompletionFolder.of(str(path), RECIPE.scope())
     folder.prepare(RECIPE)
     return folder
 

@@ -84,7 +84,6 @@ def test_the_next_day_pays_for_new_texts_only(run, write_parquet) -> None:
         {"options": {"labels": ["positive", "negative"]}},
         {"options": {"instruction": "Judge the writer's mood."}},
         {"prompt_form": "bare"},
-        {"context_tokens": 2048},
     ],
     ids=str,
 )

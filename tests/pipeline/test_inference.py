@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline import lifetime, metrics
 from pipeline.decoding import Choice
-from pipeline.elements import Asker, Failure, Request, RowRef
+from pipeline.elements import Asker, Case, Failure, Request, RowRef
 from pipeline.engines.base import EngineNeeds
 from pipeline.engines.scripted import ScriptedEngine, ScriptedSpec
 from pipeline.errors import Interrupted, RowError, RunError
@@ -17,16 +17,19 @@ from pipeline.prompts import Text
 from schemas.envelope import ErrorClass
 from schemas.records import TextRecord
 
-NEEDS = EngineNeeds(Choice(("yes", "no"), ("yes", "no")), "run", 4096, None)
+NEEDS = EngineNeeds("run", 4096, None)
+CHOICE = Choice(("yes", "no"), ("yes", "no"))
 
 
 def _asked(i: int) -> tuple[Request, tuple[Asker, ...]]:
     key = i.to_bytes(16, "big")
-    return Request(key, (Text(str(i)),)), (Asker(RowRef(0, i), False, TextRecord(text=str(i))),)
+    case = Case(RowRef(0, i), TextRecord(text=str(i)))
+    return Request(key, (Text(str(i)),), CHOICE), (Asker(case, "answer", 1, truncated=False),)
 
 
 def _drive(step: Complete, bundles: list[list[int]]) -> list[tuple[bytes, object, tuple[Asker, ...]]]:
     answered = []
+    step.setup()
     for bundle in bundles:
         step.start_bundle()
         for i in bundle:
@@ -42,7 +45,7 @@ def test_each_request_is_answered_once_whatever_the_bundles_and_the_window(sizes
     bundles = [[next(numbers) for _ in range(size)] for size in sizes]
     answered = _drive(Complete(ScriptedSpec(NEEDS, window=window)), bundles)
     assert sorted(int.from_bytes(key, "big") for key, _, _ in answered) == [i for b in bundles for i in b]
-    assert all(asker.ref.position == int.from_bytes(key, "big") for key, _, (asker,) in answered)
+    assert all(asker.case.ref.position == int.from_bytes(key, "big") for key, _, (asker,) in answered)
 
 
 def test_a_row_that_fails_fails_alone() -> None:

@@ -4,14 +4,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.decoding import Choice, FreeText
 from pipeline.errors import UsageError
-from pipeline.prompts import Bare, Chat, Message, PromptRenderer, Recipe, Segment, Text, fingerprint, readable
+from pipeline.prompts import (
+    HEAD_BYTES,
+    Bare,
+    Chat,
+    Message,
+    PromptRenderer,
+    Recipe,
+    Segment,
+    Text,
+    fingerprint,
+    readable,
+)
+
+TEXT = FreeText(10)
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 _segments = st.lists(_texts | st.builds(Text, _texts, st.just(True)), max_size=4).map(tuple)
 
 
-def _template(messages):
+def _template(messages, thinking):
     return "<s>" + "".join(f"<{m['role']}>{m['content']}</>" for m in messages) + "<assistant>"
 
 
@@ -19,13 +33,22 @@ def _template(messages):
 def test_fingerprints_are_equal_exactly_for_equal_segments(
     one: tuple[Segment, ...], other: tuple[Segment, ...]
 ) -> None:
-    assert (fingerprint("r", one) == fingerprint("r", other)) == (one == other)
+    assert (fingerprint("r", one, TEXT) == fingerprint("r", other, TEXT)) == (one == other)
 
 
 def test_fingerprints_depend_on_the_recipe_and_on_where_a_text_begins() -> None:
-    assert fingerprint("a", ("x",)) != fingerprint("b", ("x",))
-    assert fingerprint("a", ("xy", Text("z"))) != fingerprint("a", ("x", Text("yz")))
-    assert fingerprint("a", ("x",)) != fingerprint("a", (Text("x"),))
+    assert fingerprint("a", ("x",), TEXT) != fingerprint("b", ("x",), TEXT)
+    assert fingerprint("a", ("xy", Text("z")), TEXT) != fingerprint("a", ("x", Text("yz")), TEXT)
+    assert fingerprint("a", ("x",), TEXT) != fingerprint("a", (Text("x"),), TEXT)
+    assert fingerprint("a", ("x",), TEXT) != fingerprint("a", ("x",), FreeText(11))
+    assert fingerprint("a", ("x",), TEXT) != fingerprint("a", ("x",), Choice(("x",), ("x",)))
+
+
+def test_questions_about_one_text_share_the_head_of_their_fingerprints() -> None:
+    about = [fingerprint("a", ("Review:", Text("fine"), end), TEXT) for end in ("price?", "size?")]
+    other = fingerprint("a", ("Review:", Text("good"), "price?"), TEXT)
+    assert about[0] != about[1]
+    assert about[0][:HEAD_BYTES] == about[1][:HEAD_BYTES] != other[:HEAD_BYTES]
 
 
 @given(text=_texts, system=_texts)
@@ -57,15 +80,14 @@ def test_a_model_without_chat_template_says_so() -> None:
 
 def test_a_template_that_loses_text_is_refused() -> None:
     with pytest.raises(UsageError, match="does not keep"):
-        PromptRenderer(lambda messages: "always the same").render(Chat((Message("user", (Text("x"),)),)))
+        PromptRenderer(lambda messages, thinking: "always the same").render(Chat((Message("user", (Text("x"),)),)))
 
 
 def _recipe(**changes):
     values = {
         "task": "t",
         "task_version": 1,
-        "prompt": "p",
-        "decoding": {"kind": "choice"},
+        "questions": {"answer": {"prompt": "p", "decoding": {"kind": "choice"}}},
         "model": "m",
         "model_digest": "d",
         "revision": None,
@@ -80,8 +102,8 @@ def _recipe(**changes):
     [
         {"task": "u"},
         {"task_version": 2},
-        {"prompt": "q"},
-        {"decoding": {"kind": "json"}},
+        {"questions": {"answer": {"prompt": "q", "decoding": {"kind": "choice"}}}},
+        {"questions": {"answer": {"prompt": "p", "decoding": {"kind": "json"}}}},
         {"model_digest": "e"},
         {"revision": "main"},
         {"engine": {"name": "vllm"}},
@@ -94,3 +116,18 @@ def test_every_part_of_a_recipe_changes_its_digest(change: dict[str, object]) ->
 
 def test_the_same_weights_under_another_name_are_the_same_recipe() -> None:
     assert _recipe(model="alias").digest() == _recipe().digest()
+    assert _recipe(model="alias").scope() == _recipe().scope()
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"questions": {}}, True),
+        ({"context_tokens": 1}, True),
+        ({"task_version": 2}, False),
+        ({"model_digest": "e"}, False),
+        ({"engine": {"name": "vllm"}}, False),
+    ],
+)
+def test_the_store_is_shared_by_all_prompts_of_a_task_and_a_model(change: dict[str, object], same: bool) -> None:
+    assert (_recipe(**change).scope() == _recipe().scope()) == same

@@ -8,8 +8,9 @@ from jobs.tasks.sentiment import Sentiment, SentimentOptions
 from pipeline.elements import Row, RowRef
 from pipeline.errors import RowError
 from pipeline.prompts import Text
-from pipeline.requests import PromptFitter, validate_row
+from pipeline.requests import PromptFitter
 from pipeline.tokens import BytesTokenizer, encode_all
+from pipeline.validation import validate_row
 from schemas.envelope import ErrorClass
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -18,8 +19,7 @@ _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 @given(text=_texts, room=st.integers(1, 80))
 def test_a_prompt_is_cut_just_as_far_as_needed(text: str, room: int) -> None:
     segments = ("constant:", Text(text), "end")
-    fitter = PromptFitter(BytesTokenizer(), len("constant:end") + room)
-    fitted, cut = fitter.fit(segments, truncate=True)
+    fitted, cut = PromptFitter(BytesTokenizer()).fit(segments, len("constant:end") + room, truncate=True)
     kept = fitted[1].value
     assert text.startswith(kept)
     assert cut == (len(text.encode()) > room)
@@ -30,25 +30,26 @@ def test_a_prompt_is_cut_just_as_far_as_needed(text: str, room: int) -> None:
 
 @given(text=_texts, room=st.integers(0, 80))
 def test_without_truncation_a_long_text_fails_and_a_short_one_passes(text: str, room: int) -> None:
-    fitter = PromptFitter(BytesTokenizer(), len("constant:") + room)
+    segments, limit = ("constant:", Text(text)), len("constant:") + room
+    fitter = PromptFitter(BytesTokenizer())
     if len(text.encode()) <= room:
-        assert fitter.fit(("constant:", Text(text)), truncate=False) == (("constant:", Text(text)), False)
+        assert fitter.fit(segments, limit, truncate=False) == (segments, False)
     else:
         with pytest.raises(RowError, match="prompt_too_long"):
-            fitter.fit(("constant:", Text(text)), truncate=False)
+            fitter.fit(segments, limit, truncate=False)
 
 
 def test_text_that_may_not_be_cut_is_kept_whole() -> None:
-    fitter = PromptFitter(BytesTokenizer(), 12)
-    fitted, cut = fitter.fit((Text("policy", may_cut=False), Text("a long message")), truncate=True)
+    fitter = PromptFitter(BytesTokenizer())
+    fitted, cut = fitter.fit((Text("policy", may_cut=False), Text("a long message")), 12, truncate=True)
     assert (fitted, cut) == ((Text("policy", may_cut=False), Text("a long")), True)
     with pytest.raises(RowError, match="prompt_too_long"):
-        fitter.fit((Text("a policy without end", may_cut=False),), truncate=True)
+        fitter.fit((Text("a policy without end", may_cut=False),), 12, truncate=True)
 
 
 def test_constants_alone_can_be_too_long() -> None:
     with pytest.raises(RowError, match="prompt_too_long"):
-        PromptFitter(BytesTokenizer(), 5).fit(("more than five", Text("x")), truncate=True)
+        PromptFitter(BytesTokenizer()).fit(("more than five", Text("x")), 5, truncate=True)
 
 
 @given(segments=st.lists(_texts | st.builds(Text, _texts), max_size=5))

@@ -1,0 +1,67 @@
+"""From rows to cases: what cannot be asked about is found here."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from pydantic import ValidationError
+
+from pipeline import metrics
+from pipeline.elements import Case, Row, Undecodable
+from pipeline.errors import RowError
+from pipeline.outcomes import DEAD, fail_row
+from pipeline.task import AnyTask
+from schemas.envelope import ErrorClass
+from schemas.records import Record
+
+
+class ValidateRows(beam.DoFn):
+    """Rows to cases. Main output: cases; `dead`: the outcomes of rows that are not valid."""
+
+    def __init__(self, task: AnyTask) -> None:
+        self._task = task
+
+    def process(self, row: Row) -> Iterator[Any]:
+        metrics.count(metrics.ROWS)
+        try:
+            yield Case(row.ref, validate_row(self._task, row))
+        except RowError as error:
+            metrics.count_rows_done(1)
+            for outcome in fail_row(self._task, row.ref, error):
+                yield beam.pvalue.TaggedOutput(DEAD, outcome)
+
+
+def validate_row(task: AnyTask, row: Row) -> Record:
+    """The row's record.
+
+    Raises:
+        RowError: if a text is null, empty or not UTF-8, or the record model or the task refuses the row.
+    """
+    values = {}
+    for name, value in row.values.items():
+        required = task.record.model_fields[name].is_required()
+        if isinstance(value, Undecodable):
+            raise RowError(ErrorClass.INVALID_TEXT, f"{name} is not UTF-8: {value.reason}")
+        if isinstance(value, bytes) or (value is None and required):
+            values[name] = _decode(name, value, required)
+        elif value is not None:
+            values[name] = value
+    try:
+        record = task.record.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RowError(ErrorClass.INVALID_ROW, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    task.check(record)
+    return record
+
+
+def _decode(name: str, value: bytes | None, required: bool) -> str:
+    if value is None:
+        raise RowError(ErrorClass.NULL_TEXT, f"{name} is null")
+    try:
+        text = value.decode()
+    except UnicodeDecodeError as error:
+        raise RowError(ErrorClass.INVALID_TEXT, f"{name} is not UTF-8: {error.reason} at byte {error.start}") from None
+    if required and not text.strip():
+        raise RowError(ErrorClass.EMPTY_TEXT, f"{name} is empty")
+    return text
