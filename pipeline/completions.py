@@ -1,8 +1,9 @@
 """The completion store: every answer ever paid for, by fingerprint, as Parquet that only grows.
 
-`<store>/<scope>/part-*.parquet` (a scope is a task, a model and an engine), beside a `recipe.json` for people. A part is
-written whole under a temporary name and renamed; it is never changed afterwards. Two runs may append at once, and the same fingerprint may occur twice: equal
-requests have interchangeable answers. A part that cannot be read is skipped and counted; its requests are asked again.
+`<store>/<scope>/part-*.parquet` (a scope is a task, a model and an engine), beside a `recipe.json` for people. A part
+is written whole under a temporary name and renamed; it is never changed afterwards. Two runs may append at once, and
+the same fingerprint may occur twice: equal requests have interchangeable answers. A part that cannot be read is skipped
+and counted; its requests are asked again.
 """
 
 import json

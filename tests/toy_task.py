@@ -20,7 +20,7 @@ MOODS = ("glad", "sad")
 
 class Note(Record):
     text: str
-    tags: list[str] = []
+    tags: list[str] = Field(default_factory=list)
 
 
 class ToyOptions(RetryOptions):
@@ -85,7 +85,7 @@ class Toy(Task[Note, ToyResult, ToyOptions]):
 
     @classmethod
     def examples(cls) -> list[Example[Note]]:
-        answers = {"mood": "glad", "left": '{"word": "a"}', "right": '{"word": "b"}'}
+        answers = {"mood": "glad", "left": '{"word": "a"}', "right": '{"word": "b"}', "sum": "both"}
         return [Example(Note(text="A note that somebody wrote."), answers)]
 
     @property

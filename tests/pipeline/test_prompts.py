@@ -62,9 +62,9 @@ def test_row_text_comes_through_a_template_untouched(text: str, system: str) -> 
 def test_the_template_runs_once_per_shape_not_per_row() -> None:
     calls = []
 
-    def counting(messages):
+    def counting(messages, thinking):
         calls.append(1)
-        return _template(messages)
+        return _template(messages, thinking)
 
     renderer = PromptRenderer(counting)
     for i in range(50):
