@@ -4,18 +4,16 @@ A label is one decoded token, chosen among the labels' tokens; its probability c
 from asking the model for a number. So a row costs one forward pass.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, field_validator
 
+from pipeline.answers import choice_probabilities, uncertainty_of
 from pipeline.decoding import Choice
 from pipeline.elements import Completion
-from pipeline.errors import RowError
 from pipeline.prompts import Bare, Chat, Message, Prompt, Segment, Text
 from pipeline.task import Example, Options, SimpleTask
-from schemas.envelope import ErrorClass
 from schemas.records import TextRecord
 from schemas.results import Result
 
@@ -111,15 +109,8 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
 
     def read(self, record: TextRecord, completion: Completion) -> SentimentResult:
         """Probabilities, and what follows from them."""
-        logprobs = completion.label_logprobs
-        if logprobs is None or len(logprobs) != len(self.options.labels) or not all(map(math.isfinite, logprobs)):
-            raise RowError(
-                ErrorClass.INVALID_ANSWER, "the engine gave no probabilities for the labels", completion.text
-            )
-        weights = [math.exp(value - max(logprobs)) for value in logprobs]
-        found = {label: weight / sum(weights) for label, weight in zip(self.options.labels, weights, strict=True)}
+        found = choice_probabilities(completion, self.options.labels)
         p = {label: found.get(label, 0.0) for label in LABELS}
-        entropy = -sum(value * math.log(value) for value in p.values() if value > 0)
         return SentimentResult(
             label=max(LABELS, key=lambda label: p[label]),
             p_positive=p["positive"],
@@ -127,7 +118,7 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
             p_negative=p["negative"],
             p_mixed=p["mixed"],
             score=p["positive"] - p["negative"],
-            uncertainty=min(1.0, entropy / math.log(len(self.options.labels))),
+            uncertainty=uncertainty_of(list(found.values())),
         )
 
     @classmethod
