@@ -34,7 +34,11 @@ app = typer.Typer(
 models_app = typer.Typer(
     help="The models that Textmill can fetch by itself.", no_args_is_help=True, rich_markup_mode=None
 )
-sample_app = typer.Typer(help="Real data to try things on.", no_args_is_help=True, rich_markup_mode=None)
+sample_app = typer.Typer(
+    help="Data to try things on: rated reviews by people, and inputs of our own writing.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(models_app, name="models")
 app.add_typer(sample_app, name="sample")
 
@@ -251,6 +255,29 @@ def sample_reviews(
     with own_terminal() as terminal:
         num_rows = write_reviews(file, tuple(source or Source), terminal.say)
     print(f"{num_rows:,} rated reviews in {file}")
+
+
+_OWN_SAMPLES = {
+    "sentences": "texts to translate: product pages, interface strings, mails, with much that must survive",
+    "briefs": "content briefs in seven languages, for twelve formats",
+    "conversations": "support conversations in seven languages, with policies",
+    "tickets": "support tickets and orders, with a category each",
+}
+
+
+def _sample_command(name: str) -> Callable[[Path], None]:
+    def command(
+        file: Annotated[Path, typer.Argument(help="The Parquet file to write.", metavar="FILE.PARQUET")],
+    ) -> None:
+        from jobs.samples import write_own
+
+        print(f"{write_own(name, file)} {name} in {file}")
+
+    return command
+
+
+for _name, _about in _OWN_SAMPLES.items():
+    sample_app.command(_name, help=f"Write 60 {_about}; of our own writing.")(_sample_command(_name))
 
 
 if __name__ == "__main__":

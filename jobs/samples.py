@@ -1,9 +1,11 @@
-"""Real data to try things on, fetched by hash and read as data."""
+"""Data to try things on: real reviews, fetched by hash and read as data, and inputs of our own writing."""
 
 import ast
 import io
+import json
 import tarfile
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,14 +49,30 @@ def write_reviews(file: Path, sources: tuple[str, ...], say: Say) -> int:
     with TemporaryDirectory() as folder:
         (package,) = download([_PACKAGE], Path(folder))
         rows = list(_rows(package, sources))
+    _write(pa.Table.from_pylist(rows, REVIEW_SCHEMA), file)
+    return len(rows)
+
+
+def write_own(name: str, file: Path) -> int:
+    """Write one of the inputs of our own writing (`jobs/data/NAME.jsonl`); returns how many rows.
+
+    Raises:
+        RunError: if it cannot be written.
+    """
+    lines = (files("jobs") / "data" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    _write(pa.Table.from_pylist(rows), file)
+    return len(rows)
+
+
+def _write(table: pa.Table, file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         scratch = file.with_name(f".{file.name}.tmp")
-        pq.write_table(pa.Table.from_pylist(rows, REVIEW_SCHEMA), scratch, compression="zstd")
+        pq.write_table(table, scratch, compression="zstd")
         scratch.rename(file)
     except OSError as error:
         raise RunError(f"cannot write {file}: {error}") from None
-    return len(rows)
 
 
 def _rows(package: Path, sources: tuple[str, ...]) -> Iterator[dict[str, Any]]:

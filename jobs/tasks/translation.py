@@ -1,0 +1,332 @@
+"""Translation: a text in other languages, piece by piece, with everything that must survive it checked.
+
+A text is cut at its lines and, where a line is long, at its sentences (`pipeline.text.splitting`); each piece is one
+request, so a sentence that occurs in many rows is translated once, and the pieces are joined with the line breaks, list
+marks and code blocks of the source. What a small model spoils most, placeholders and the like, is put right where that
+is certain, then checked; a piece that fails a check is asked for once more.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from pydantic import Field, field_validator
+from sacrebleu.metrics import CHRF
+
+from pipeline.decoding import FreeText
+from pipeline.elements import Answers, Completion, Question
+from pipeline.errors import RowError
+from pipeline.prompts import Chat, Message, Text
+from pipeline.task import Complaint, Example, RetryOptions, Task, complain_of_checks
+from pipeline.text import checks
+from pipeline.text.glossary import kept_glossary, read_glossary, terms_in
+from pipeline.text.languages import Detected, detect, is_language, language_name, normal_code
+from pipeline.text.repair import put_right
+from pipeline.text.splitting import Piece, join_text, split_text
+from schemas.envelope import ErrorClass
+from schemas.records import TextRecord
+from schemas.results import Check, CheckedResult
+
+_SURE = 0.8
+"""A detected language of this confidence is taken for the text's."""
+_TOKEN_STEP = 64
+_BACK = "/back"
+
+_RULES = (
+    "You are a professional translator. Translate every message of the user {from_}into {to}. Keep placeholders, "
+    "markup, URLs and numbers exactly as they are. Answer with the translation only."
+)
+_SHOWN = (
+    "Hello {name}, your order %s is on its way.",
+    "Please check your details at <b>https://example.com</b> before 5 pm.",
+)
+_EXAMPLES = {
+    "de": (
+        "Hallo {name}, Ihre Bestellung %s ist unterwegs.",
+        "Bitte prüfen Sie Ihre Daten vor 5 Uhr nachmittags auf <b>https://example.com</b>.",
+    ),
+    "es": (
+        "Hola {name}, su pedido %s está en camino.",
+        "Compruebe sus datos en <b>https://example.com</b> antes de las 5 de la tarde.",
+    ),
+    "fr": (
+        "Bonjour {name}, votre commande %s est en route.",
+        "Veuillez vérifier vos données sur <b>https://example.com</b> avant 5 heures de l'après-midi.",
+    ),
+    "it": (
+        "Ciao {name}, il tuo ordine %s è in arrivo.",
+        "Controlla i tuoi dati su <b>https://example.com</b> prima delle 5 del pomeriggio.",
+    ),
+    "nl": (
+        "Hallo {name}, uw bestelling %s is onderweg.",
+        "Controleer uw gegevens op <b>https://example.com</b> vóór 5 uur 's middags.",
+    ),
+    "pt": (
+        "Olá {name}, o seu pedido %s está a caminho.",
+        "Verifique os seus dados em <b>https://example.com</b> antes das 5 da tarde.",
+    ),
+}
+"""What `_SHOWN` is in the languages that are asked for most; the others do without."""
+
+
+class TranslationOptions(RetryOptions):
+    """What can be set for a translation run."""
+
+    to: tuple[str, ...] = Field(
+        min_length=1, description="Language to translate into, a code or a name; may be repeated."
+    )
+    source: str = Field(
+        "auto", description="Language of the texts, or auto: found out for each.", json_schema_extra={"flag": "--from"}
+    )
+    glossary: str | None = Field(None, description="TOML file with terms and their translations, or names to keep.")
+    back_translate: bool = Field(
+        False, description="Translate back, and give the likeness with the source (chrF) as quality_estimate."
+    )
+    piece_chars: int = Field(400, ge=40, description="Longest piece of a text that is translated in one go.")
+
+    @field_validator("to")
+    @classmethod
+    def _known(cls, to: tuple[str, ...]) -> tuple[str, ...]:
+        codes = tuple(dict.fromkeys(_code(language) for language in to))
+        if len(codes) < len(to):
+            raise ValueError("a language is named twice")
+        return codes
+
+    @field_validator("source")
+    @classmethod
+    def _known_source(cls, source: str) -> str:
+        return source if source == "auto" else _code(source)
+
+
+def _code(language: str) -> str:
+    """A code that keeps its variety where that has a name of its own: "pt-br", but "es" for "es-MX"."""
+    code = normal_code(language)
+    return language.lower() if language_name(language) != language_name(code) and "-" in language else code
+
+
+class TranslationResult(CheckedResult):
+    """One text in one language.
+
+    Attributes:
+        target_language: the language asked for.
+        translation: the text in it.
+        source_language: the language of the source, "und" if it cannot be told.
+        source_confidence: how sure that is, in [0, 1]; 1 if it was given.
+        passed_through: the text was in the target language already, or has nothing to translate: it is copied.
+        quality_estimate: chrF of the translation's translation back with the source, in [0, 100]; null without
+            `back_translate`, and where nothing was translated.
+        checks: see `Translation.checks`.
+    """
+
+    target_language: str
+    translation: str
+    source_language: str
+    source_confidence: float = Field(ge=0, le=1)
+    passed_through: bool
+    quality_estimate: float | None = Field(ge=0, le=100)
+
+
+class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
+    """The text in other languages, one result for each."""
+
+    name = "translate"
+    version = 1
+    summary = "Translate texts: one row for each text and language, with checks of what must survive."
+    record = TextRecord
+    result = TranslationResult
+    options_model = TranslationOptions
+    columns = ("target_language", "translation")
+    checks = (
+        "placeholders",
+        "urls",
+        "emails",
+        "numbers",
+        "code",
+        "emoji",
+        "glossary",
+        "language",
+        "not_copied",
+        "length_ratio",
+        "no_loop",
+    )
+
+    def __init__(self, options: TranslationOptions, form: str) -> None:
+        super().__init__(options, form)
+        self._terms = read_glossary(options.glossary) if options.glossary else ()
+
+    @property
+    def rounds(self) -> int:
+        """One more to translate back."""
+        return super().rounds + (1 if self.options.back_translate else 0)
+
+    def branches(self, record: TextRecord | None) -> Sequence[Mapping[str, Any]]:
+        """One result for each language."""
+        return [{"target_language": to} for to in self.options.to]
+
+    def questions(self, record: TextRecord) -> list[Question]:
+        """Each piece into each language, called `es/0`, `es/1` and so on."""
+        source = self._source(record).language
+        return [
+            Question(f"{to}/{i}", self._prompt(piece.text, source, to), _decoding(piece.text))
+            for to in self.options.to
+            for i, piece in enumerate(self._to_translate(record, to))
+        ]
+
+    def complaint(self, record: TextRecord, name: str, completion: Completion) -> Complaint | None:
+        """What the checks say against the translation of a piece."""
+        to, _, number = name.partition("/")
+        piece = self._to_translate(record, to)[int(number)].text
+        if completion.finish_reason == "length":
+            return Complaint("it does not come to an end; translate the text once", math.inf)
+        output = put_right(piece, completion.text)
+        if not output:
+            return Complaint("it is empty", math.inf)
+        return complain_of_checks(self._check(piece, output, to))
+
+    def follow_up(self, record: TextRecord, answers: Answers) -> list[Question]:
+        """The way back, called `es/0/back` and so on, if it is asked for and the source's language is known."""
+        source = self._source(record).language
+        if not self.options.back_translate or source == "und":
+            return []
+        asked = []
+        for name in (question.name for question in self.questions(record)):
+            try:
+                there = self._translated(record, answers, name)
+            except RowError:
+                continue
+            prompt = self._prompt(there, name.partition("/")[0], source)
+            asked.append(Question(name + _BACK, prompt, _decoding(there)))
+        return asked
+
+    def parse(self, record: TextRecord, index: int, answers: Answers) -> TranslationResult:
+        """The pieces joined, and what the checks say of the whole."""
+        to = self.options.to[index]
+        pieces, source = self._pieces(record, to), self._source(record)
+        names = [f"{to}/{i}" for i in range(sum(piece.translate for piece in pieces))]
+        translation = join_text(pieces, [self._translated(record, answers, name) for name in names])
+        return TranslationResult(
+            target_language=to,
+            translation=translation,
+            source_language=source.language,
+            source_confidence=source.confidence,
+            passed_through=not names,
+            quality_estimate=self._quality(record, answers, names, pieces),
+            checks=self._check(record.text, translation, to),
+        )
+
+    def concerns(self, name: str, index: int) -> bool:
+        """By the language that a question's name begins with."""
+        return name.partition("/")[0] == self.options.to[index]
+
+    @classmethod
+    def examples(cls) -> Sequence[Example[TextRecord]]:
+        """Into Spanish: a sentence with a placeholder, two lines, and a text that is Spanish already."""
+        return [
+            Example(
+                TextRecord(text="Dear {name}, we have received your payment of 25.50 euros today."),
+                {"es/0": "Estimado {name}, hemos recibido hoy su pago de 25,50 euros."},
+            ),
+            Example(
+                TextRecord(text="# Opening hours\n- We are open from Monday to Friday.\n- https://example.com/hours"),
+                {"es/0": "Horario de apertura", "es/1": "Abrimos de lunes a viernes."},
+            ),
+            Example(TextRecord(text="Este texto ya está escrito en español, así que no hay nada que hacer."), {}),
+        ]
+
+    @classmethod
+    def example_options(cls) -> TranslationOptions:
+        """Into Spanish."""
+        return TranslationOptions(to=("es",))
+
+    def _source(self, record: TextRecord) -> Detected:
+        return _source_of(record.text, self.options.source)
+
+    def _pieces(self, record: TextRecord, to: str) -> tuple[Piece, ...]:
+        return _pieces_of(record.text, self.options.source, normal_code(to), self.options.piece_chars)
+
+    def _to_translate(self, record: TextRecord, to: str) -> list[Piece]:
+        return [piece for piece in self._pieces(record, to) if piece.translate]
+
+    def _prompt(self, piece: str, source: str, to: str) -> Chat:
+        """The rules, examples, the glossary's terms that occur as further examples, and the piece."""
+        from_ = "" if source == "und" else f"from {language_name(source)} "
+        turns = [Message("system", (_RULES.format(from_=from_, to=language_name(to)),))]
+        if source in ("en", "und"):
+            shown = zip(_SHOWN, _EXAMPLES.get(normal_code(to), ()), strict=False)
+            turns += [turn for pair in shown for turn in _turns(*pair)]
+        for term in terms_in(piece, self._terms, to):
+            turns += _turns(term.source, term.target(to) or "")
+        return Chat((*turns, Message("user", (Text(piece, may_cut=False),))))
+
+    def _translated(self, record: TextRecord, answers: Answers, name: str) -> str:
+        to, _, number = name.partition("/")
+        completion = self.answer(record, answers, name)
+        output = put_right(self._to_translate(record, to)[int(number)].text, completion.text)
+        if completion.finish_reason == "length" or not output:
+            raise RowError(ErrorClass.INVALID_ANSWER, f"piece {number} has no whole translation", completion.text)
+        return output
+
+    def _check(self, source: str, output: str, to: str) -> list[Check]:
+        passed = normal_code(to)
+        return [
+            checks.kept_placeholders(source, output),
+            checks.kept_urls(source, output),
+            checks.kept_emails(source, output),
+            checks.kept_numbers(source, output),
+            checks.kept_code(source, output),
+            checks.kept_emoji(source, output),
+            kept_glossary(source, output, self._terms, to),
+            checks.in_language(output, passed),
+            checks.not_copied(source, output, same_language_expected=_surely_in(source, passed)),
+            checks.length_ratio(source, output),
+            checks.no_loop(output, source),
+        ]
+
+    def _quality(
+        self, record: TextRecord, answers: Answers, names: Sequence[str], pieces: Sequence[Piece]
+    ) -> float | None:
+        back = [answers.get(name + _BACK) for name in names]
+        texts = [answer.text.strip() for answer in back if isinstance(answer, Completion)]
+        if not names or len(texts) < len(names):
+            return None
+        return min(100.0, float(_CHRF.sentence_score(join_text(pieces, texts), [record.text]).score))
+
+
+_CHRF = CHRF()
+
+
+# What follows is asked for again and again while a row is at work: for each of its pieces, in each round.
+
+
+@lru_cache(maxsize=512)
+def _source_of(text: str, given: str) -> Detected:
+    return detect(text) if given == "auto" else Detected(given, 1.0)
+
+
+@lru_cache(maxsize=512)
+def _pieces_of(text: str, given: str, target: str, piece_chars: int) -> tuple[Piece, ...]:
+    """The text's pieces; what is in the target language already is copied."""
+    source = _source_of(text, given)
+    if source.confidence >= _SURE and normal_code(source.language) == target:
+        return (Piece(text, translate=False),)
+    pieces = split_text(text, piece_chars)
+    if given == "auto":
+        pieces = [Piece(piece.text, piece.translate and not _surely_in(piece.text, target)) for piece in pieces]
+    return tuple(pieces)
+
+
+@lru_cache(maxsize=4096)
+def _surely_in(text: str, code: str) -> bool:
+    found = detect(text)
+    return found.confidence >= _SURE and found.language == code and is_language(text, code) is True
+
+
+def _turns(source: str, target: str) -> tuple[Message, Message]:
+    return Message("user", (source,)), Message("assistant", (target,))
+
+
+def _decoding(piece: str) -> FreeText:
+    """Room for a translation twice as long, in steps, so that there are few ways of decoding."""
+    tokens = 48 + 2 * len(piece.encode()) / 3
+    return FreeText(max_tokens=_TOKEN_STEP * math.ceil(tokens / _TOKEN_STEP))
