@@ -7,7 +7,9 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 MODEL ?= qwen2.5-0.5b
 ROWS ?= 400
 
-.PHONY: help setup demo test check test-engine format lock bench clean sentiment
+SHOW ?= 12
+
+.PHONY: help setup demo test check test-engine format lock bench clean sentiment translate generate reply classify extract
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,8 +33,29 @@ demo: setup  ## real product reviews, judged by a real LLM, compared with people
 	@$(BIN)/textmill sentiment demo/reviews.parquet demo/sentiment --model $(MODEL) --sample $(ROWS) --show 12
 	@$(BIN)/textmill evaluate demo/sentiment --rating human_rating
 
-sentiment: setup  ## judge your texts: make sentiment INPUT=reviews.parquet OUTPUT=results/reviews [MODEL=…]
-	@$(BIN)/textmill sentiment $(INPUT) $(OUTPUT) --model $(MODEL)
+# One job: $(call job,COMMAND,SAMPLE,FLAGS). Without INPUT it runs on the sample of that name.
+define job
+@$(if $(INPUT),,$(BIN)/textmill sample $(2) demo/$(2).parquet)
+@$(BIN)/textmill $(1) $(or $(INPUT),demo/$(2).parquet) $(or $(OUTPUT),demo/$(1)) --model $(MODEL) --show $(SHOW) $(or $(ARGS),$(3))
+endef
+
+sentiment: setup  ## judge texts: make sentiment INPUT=reviews.parquet OUTPUT=results/reviews [ARGS='--aspect price'] [MODEL=…]
+	$(call job,sentiment,reviews,--sample $(ROWS))
+
+translate: setup  ## translate texts; like the next ones, on a sample unless you say INPUT= and OUTPUT= (and ARGS=)
+	$(call job,translate,sentences,--to es --to de --glossary jobs/data/glossary.toml)
+
+generate: setup  ## write content from briefs
+	$(call job,generate,briefs,)
+
+reply: setup  ## draft replies to support conversations
+	$(call job,reply,conversations,)
+
+classify: setup  ## sort texts by labels of your own
+	$(call job,classify,tickets,--labels jobs/data/labels.toml)
+
+extract: setup  ## take typed columns out of texts, by a JSON schema
+	$(call job,extract,tickets,--schema jobs/data/order.schema.json)
 
 test: check test-engine  ## all checks and tests (CI runs this)
 

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from jobs.config import JobConfig, merge, parse_engine_args, parse_pairs, read_config_file
-from jobs.tasks import all_tasks
+from jobs.tasks import all_tasks, find_task
 from jobs.terminal import own_terminal, plain_table, printable
 from pipeline.errors import RunError
 from pipeline.models import catalogue, catalogue_entry, pull
@@ -34,12 +34,16 @@ app = typer.Typer(
 models_app = typer.Typer(
     help="The models that Textmill can fetch by itself.", no_args_is_help=True, rich_markup_mode=None
 )
+tasks_app = typer.Typer(
+    help="What can be done with each row, and how to add to it.", no_args_is_help=True, rich_markup_mode=None
+)
 sample_app = typer.Typer(
     help="Data to try things on: rated reviews by people, and inputs of our own writing.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 app.add_typer(models_app, name="models")
+app.add_typer(tasks_app, name="tasks")
 app.add_typer(sample_app, name="sample")
 
 ShowOption = Annotated[int, typer.Option("--show", min=0, help="Show the first N rows and their answers at the end.")]
@@ -87,14 +91,48 @@ def execute(config: JobConfig, show: int, as_json: bool) -> None:
         raise typer.Exit(_TOO_MANY_FAILED)
 
 
-@app.command("run")
+@app.command(
+    "run",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    add_help_option=False,
+)
 def run_config(
-    file: Annotated[Path, typer.Argument(help="The job, as TOML; jobs/configs has examples.", metavar="JOB.TOML")],
+    context: typer.Context,
+    file: Annotated[
+        str | None, typer.Argument(help="The job, as TOML; jobs/configs has examples.", metavar="JOB.TOML")
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of a job: a task of your own, as FILE.py:NAME, followed by INPUT... OUTPUT and flags."
+        ),
+    ] = None,
     show: ShowOption = 0,
     as_json: JsonOption = False,
+    wants_help: Annotated[bool, typer.Option("--help", help="Show this message; with --task, the task's.")] = False,
 ) -> None:
-    """Run the job that a config file describes; TEXTMILL_<KEY> in the environment overrides its keys."""
-    execute(merge(read_config_file(file), os.environ, {}), show, as_json)
+    """Run the job that a config file describes, or a task of your own.
+
+    TEXTMILL_<KEY> in the environment overrides a file's keys.
+    """
+    if task is not None:
+        given = [*([file] if file else []), *context.args]
+        given += ["--help"] * wants_help + ["--json"] * as_json + (["--show", str(show)] if show else [])
+        _run_own_task(task, given)
+    elif wants_help or file is None:
+        print(context.get_help())
+    elif context.args:
+        raise typer.BadParameter(f"{context.args[0]!r} is not known here; what a job does is in its file")
+    else:
+        execute(merge(read_config_file(Path(file)), os.environ, {}), show, as_json)
+
+
+def _run_own_task(reference: str, arguments: list[str]) -> None:
+    """The command of a user's task, with its own flags."""
+    task = find_task(reference)
+    own = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    own.command(help=task.summary)(_job_command(task, reference))
+    own(arguments, prog_name=f"textmill run --task {reference}")
 
 
 def _job_command(task: type[AnyTask], reference: str) -> Callable[..., None]:
@@ -232,6 +270,56 @@ def show_model(name: Annotated[str, typer.Argument(help="A name from the catalog
     rows += [["folder", str(entry.folder)], ["here", "yes" if entry.folder.exists() else "no"]]
     rows += [["source", f"{part.requirement} sha256:{part.sha256}"] for part in entry.fetched]
     Console(highlight=False).print(plain_table(None, ["what", "value"], rows))
+
+
+# ----------------------------------------------------------------------------------------------------------- tasks
+
+TaskArgument = Annotated[str, typer.Argument(help="A task's name, or FILE.py:NAME.", metavar="TASK")]
+
+
+@tasks_app.command("list")
+def list_tasks() -> None:
+    """Show the tasks that come with Textmill."""
+    from jobs.task_files import list_rows
+
+    Console(highlight=False).print(plain_table(None, ["task", "what it does", "columns"], list_rows()))
+
+
+@tasks_app.command("show")
+def show_task(task: TaskArgument) -> None:
+    """Show all of a task: what it reads, its options, the prompts of its first example, its columns and checks."""
+    from jobs.task_files import describe_task, example_task
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for title, text in describe_task(example_task(task)):
+        console.print(title, style="bold")
+        console.print("".join(f"  {printable(line)}\n" for line in text.splitlines()))
+
+
+@tasks_app.command("new")
+def new_task(
+    file: Annotated[Path, typer.Argument(help="The Python file to write.", metavar="FILE.py")],
+) -> None:
+    """Write a task to start from: it runs as it is, and its comments say what to change."""
+    from jobs.task_files import write_new
+
+    write_new(file)
+    print(f"{file} is written; try: textmill run --task {file}:TASK INPUT OUTPUT --engine scripted --show 5")
+
+
+@tasks_app.command("test")
+def test_task(task: TaskArgument) -> None:
+    """Run the contract tests on a task: what must hold for any of them."""
+    from jobs.task_files import try_contract
+
+    console, failed = Console(highlight=False, markup=False, soft_wrap=True), 0
+    for says, problem in try_contract(task):
+        failed += problem is not None
+        console.print(f"{'failed' if problem else 'ok':7}{says}", style="bold red" if problem else "")
+        if problem:
+            console.print(f"       {printable(problem)}")
+    if failed:
+        raise typer.Exit(1)
 
 
 # ---------------------------------------------------------------------------------------------------------- sample

@@ -15,6 +15,9 @@ from schemas.envelope import ERROR_COLUMN, ID_COLUMN, Status
 from schemas.manifest import CheckCounts, Manifest
 
 _TEXT_WIDTH = 72
+_BLOCK_WIDTH = 1000
+_SHORT = 40
+_FAILED_CHECKS = "failed checks"
 
 
 def print_summary(console: Console, manifest: Manifest, output: Path) -> None:
@@ -62,23 +65,45 @@ def _checks(manifest: Manifest) -> list[tuple[str, CheckCounts]]:
 
 
 def print_rows(console: Console, manifest: Manifest, output: Path, num_rows: int) -> None:
-    """A table with the first rows of a run and their answers."""
+    """The first results of a run, for people: a table where answers are short, else one block for each."""
     task = find_task(manifest.task)
     table = ds.dataset(output / RESULTS).head(num_rows)
     texts = [manifest.renamed_columns.get(name, name) for name in manifest.columns.values()]
-    columns = [ID_COLUMN, *texts, *task.columns]
-    rows = [_cells(row, columns) for row in table.to_pylist()]
-    console.print(plain_table(None, columns, rows))
+    columns = list(dict.fromkeys([ID_COLUMN, *texts, *task.columns]))
+    rows = [_filled(row, columns) for row in table.to_pylist()]
+    if all(len(_one_line(row.get(name))) <= _SHORT for row in rows for name in task.columns):
+        console.print(
+            plain_table(None, columns, [[_cell(row.get(name), _TEXT_WIDTH) for name in columns] for row in rows])
+        )
+    else:
+        for row in rows:
+            console.print(_block(row, columns), soft_wrap=False)
 
 
-def _cells(row: dict[str, Any], columns: list[str]) -> list[str]:
+def _filled(row: dict[str, Any], columns: list[str]) -> dict[str, Any]:
+    """The row, with its error where its answer would be, and what is wrong with it by its checks."""
     if row["status"] == Status.FAILED:
         error = row[ERROR_COLUMN]
-        row = {**row, columns[-1]: f"{error['class']}: {error['message']}"}
-    return [_cell(row.get(name)) for name in columns]
+        return {**row, columns[-1]: f"{error['class']}: {error['message']}"}
+    failed = [check for check in row.get("checks") or () if not check["passed"]]
+    return {**row, _FAILED_CHECKS: "; ".join(f"{c['name']}: {c['detail']}" for c in failed) or None}
 
 
-def _cell(value: Any) -> str:
+def _block(row: dict[str, Any], columns: list[str]) -> Text:
+    lines = Text(_cell(row[ID_COLUMN], _BLOCK_WIDTH), style="bold")
+    shown = [name for name in (*columns[1:], _FAILED_CHECKS) if row.get(name) not in (None, [], "")]
+    for name in shown:
+        lines.append(f"\n  {name}: ", style="dim not bold")
+        lines.append(_cell(row[name], _BLOCK_WIDTH), style="not bold")
+    return lines.append("\n")
+
+
+def _cell(value: Any, width: int) -> str:
+    text = _one_line(value)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _one_line(value: Any) -> str:
     match value:
         case None:
             return "-"
@@ -86,5 +111,8 @@ def _cell(value: Any) -> str:
             return f"{value:+.2f}" if value < 0 else f"{value:.2f}"
         case bytes():
             value = value.decode(errors="replace")
-    text = printable(" ".join(str(value).split()))
-    return text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"
+        case list() if all(isinstance(part, str) for part in value):
+            value = " · ".join(value)
+        case list() if all(isinstance(part, dict) for part in value):
+            value = " · ".join(" ".join(_one_line(v) for v in part.values() if v is not None) for part in value)
+    return printable(" ".join(str(value).split()))

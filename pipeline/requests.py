@@ -38,7 +38,7 @@ class PromptRules:
     def renderer(self) -> PromptRenderer:
         """Renders with the model's chat template."""
         return PromptRenderer(
-            _plain_template if self.model_folder is None else load_chat_template(Path(self.model_folder))
+            plain_template if self.model_folder is None else load_chat_template(Path(self.model_folder))
         )
 
     def encoder(self) -> TextEncoder:
@@ -46,7 +46,8 @@ class PromptRules:
         return BytesTokenizer() if self.model_folder is None else ModelTokenizer(Path(self.model_folder))
 
 
-def _plain_template(messages: Sequence[Mapping[str, str]], thinking: bool) -> str:
+def plain_template(messages: Sequence[Mapping[str, str]], thinking: bool) -> str:
+    """A chat template for people, and for the engine that has no model."""
     return "".join(f"[{m['role']}]\n{m['content']}\n" for m in messages) + "[assistant]\n"
 
 

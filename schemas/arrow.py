@@ -54,5 +54,6 @@ def arrow_fields(model: type[BaseModel]) -> list[pa.Field]:
 
 
 def arrow_schema(model: type[BaseModel]) -> pa.Schema:
-    """The Arrow schema of a model's fields."""
-    return pa.schema(arrow_fields(model))
+    """The Arrow schema of a model's fields; `checks`, which results inherit, come behind what they are about."""
+    fields = arrow_fields(model)
+    return pa.schema(sorted(fields, key=lambda field: field.name == "checks"))
