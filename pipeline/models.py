@@ -109,7 +109,7 @@ def catalogue_entry(name: str) -> CatalogueModel:
     raise UsageError(f"no model {name!r} in the catalogue", f"did you mean {' or '.join(near)}?")
 
 
-_REASONING_PARSERS = {
+REASONING_PARSERS = {
     "deepseek_v3": "deepseek_r1",
     "ernie4_5": "ernie45",
     "glm4_moe": "glm45",
@@ -135,7 +135,7 @@ def reasoning_parser_of(folder: Path) -> str | None:
     kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", "")
     template = load_chat_template(folder)
     thinks = template is not None and any(word in template.source for word in ("think", "reasoning"))
-    return _REASONING_PARSERS.get(kind) if thinks else None
+    return REASONING_PARSERS.get(kind) if thinks else None
 
 
 def resolve_model(name: str, revision: str | None, say: Say) -> Model:
