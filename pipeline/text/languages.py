@@ -177,6 +177,7 @@ _MIN_CONFIDENCE = 0.2
 _MIN_OWN_SHARE_LATIN = 0.5
 _MIN_OWN_SHARE_OTHER = 0.1
 _TRUE_RATIO = 2.0
+_LIKELY_CONFIDENCE = 0.8
 _CLEAR_CONFIDENCE = 0.9
 _MIN_CLEAR_LETTERS = 30
 _MIN_HAN_WITHOUT_KANA = 20
@@ -305,16 +306,23 @@ def _weigh(text: str, num_letters: int, code: str, script: str) -> bool | None:
     kin = tuple(other for other in _STAND_INS.get(code, (code,)) if other in _lingua_languages())
     if not kin:
         best = _detect(text)
-        clear = best.confidence >= _CLEAR_CONFIDENCE and num_letters >= _MIN_CLEAR_LETTERS
-        return False if clear and best.language in _RIVALS.get(script, ()) else None
+        return False if _is_clear(best, num_letters) and best.language in _RIVALS.get(script, ()) else None
     rivals = [rival for rival in _RIVALS.get(script, ()) if rival not in (code, *kin)]
     if not rivals:
         return True
     shares = _shares(text, _full_detector(tuple(sorted({*kin, *rivals}))))
     own, rival = sum(shares.get(one, 0.0) for one in kin), max(shares.get(one, 0.0) for one in rivals)
-    if rival > own * _false_ratio(num_letters):
+    best = _detect(text)
+    if best.language in kin and best.confidence >= _LIKELY_CONFIDENCE:
+        return True
+    elsewhere = best.language not in rivals and best.confidence >= _LIKELY_CONFIDENCE  # Polish is nearest to English
+    if rival > own * _false_ratio(num_letters) or (elsewhere and _is_clear(best, num_letters)):
         return False
-    return True if own > rival * _TRUE_RATIO else None
+    return True if own > rival * _TRUE_RATIO and not elsewhere else None
+
+
+def _is_clear(best: Detected, num_letters: int) -> bool:
+    return best.confidence >= _CLEAR_CONFIDENCE and num_letters >= _MIN_CLEAR_LETTERS
 
 
 def _false_ratio(num_letters: int) -> float:
