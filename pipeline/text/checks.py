@@ -88,7 +88,7 @@ _DENSE_CHAR = regex.compile(rf"[{_DENSE}]")
 _DENSITIES = ((regex.compile(r"[\p{Han}]"), 3.0), (regex.compile(r"[\p{Hiragana}\p{Katakana}\p{Hangul}]"), 2.0))
 _UNSPACED_CHAR = regex.compile(rf"[{_UNSPACED}]")
 _GLUED_CHAR = regex.compile(rf"[{_UNSPACED}\p{{Hangul}}]")  # Hangul has spaces, but its particles are part of words
-_BORDERED = rf"[\w--[{_UNSPACED}\p{{Hangul}}]]"
+_BORDERED = regex.compile(rf"[\w--[{_UNSPACED}\p{{Hangul}}]]", regex.V1)
 _IN_WORD = rf"[\p{{L}}\p{{N}}\p{{M}}--[{_UNSPACED}]]"
 _WORD = regex.compile(rf"{_IN_WORD}++(?:['’\-.,]{_IN_WORD}++)*+", regex.V1)
 _LETTERS_AND_DIGITS = regex.compile(r"[\p{L}\p{N}\p{M}]++")
@@ -254,15 +254,22 @@ def forbidden_words(output: str, words: Iterable[str]) -> Check:
 
 
 def _has_word(text: str, word: str, plural: bool) -> bool:
-    if _GLUED_CHAR.search(word) or len(word) > _MAX_WORD_CHARS:
+    if _GLUED_CHAR.search(word):
         return word in text
-    before = rf"(?<!{_BORDERED})" if _is_word_char(word[0]) else ""
-    after = ("(?:e?s)?" if plural else "") + rf"(?!{_BORDERED})" if _is_word_char(word[-1]) else ""
-    return regex.search(before + regex.escape(word, special_only=True) + after, text, regex.V1) is not None
+    start = text.find(word)
+    while start >= 0:
+        end = start + len(word)
+        endings = ("", "s", "es") if plural and word[-1].isalnum() else ("",)
+        ends = [end + len(ending) for ending in endings if text.startswith(ending, end)]
+        if _is_border(text, start) and any(_is_border(text, end) for end in ends):
+            return True
+        start = text.find(word, start + 1)
+    return False
 
 
-def _is_word_char(char: str) -> bool:
-    return char.isalnum() or char == "_"
+def _is_border(text: str, index: int) -> bool:
+    """Whether no word of a script with spaces goes on across the index."""
+    return not (_BORDERED.match(text, index) and _BORDERED.match(text, index - 1)) if index > 0 else True
 
 
 def _folded(text: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.config import JobConfig
 from jobs.tasks import all_tasks, find_task
 from jobs.tasks.sentiment import LABELS, Sentiment, SentimentOptions
 from pipeline.contract import CHECKS
@@ -60,3 +61,8 @@ def test_labels_that_are_not_asked_for_are_neither_offered_nor_shown() -> None:
     assert "mixed" not in prompt
     result = task.read(TextRecord(text="x"), Completion("positive", (-0.1, -3.0), 1, 0, 1, "stop", "run"))
     assert (result.p_neutral, result.p_mixed) == (0, 0)
+
+
+@pytest.mark.parametrize("task", all_tasks().values(), ids=list(all_tasks()))
+def test_no_option_of_a_task_is_called_like_a_setting_of_the_run(task) -> None:
+    assert not set(task.options_model.model_fields) & set(JobConfig.model_fields)

@@ -28,8 +28,8 @@ _CHECKS: list[Callable[[str, str], Check]] = [
     lambda source, output: checks.no_loop(output, source),
     lambda source, output: checks.in_language(output, "es"),
     lambda source, output: checks.length_words(output, 3, 5),
-    lambda source, output: checks.required_words(output, [source, "free"]),
-    lambda source, output: checks.forbidden_words(output, [source]),
+    lambda source, output: checks.required_words(output, [source[:40], "free"]),
+    lambda source, output: checks.forbidden_words(output, [source[:40]]),
 ]
 _POLICY = "Refunds within 30 days of delivery. A 10% discount on the next order, at most €20. Repairs take 3–5 weeks."
 _PROSE = (
