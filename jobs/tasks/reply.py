@@ -93,8 +93,8 @@ _SIGNS: Mapping[Reason, str] = {
         r"|voglio morire|non voglio (?:più )?vivere|não quero (?:mais )?viver|niet meer leven|zelfmoord"
     ),
     "safety": (
-        r"hospitals?|hospitali[sz]ed|injur\w+|bleed\w*|burn(?:s|t|ed|ing)?|smok(?:e|es|ed|ing)|(?:on|caught) fire|explod\w+"
-        r"|electric shock|gas leak|smell\w* (?:of )?gas|allergic|urgencias|herid\w+|quemadur\w+|humo|incendio"
+        r"hospitals?|hospitali[sz]ed|injur\w+|bleed\w*|burn(?:s|t|ed|ing)?|smok(?:e|es|ed|ing)|(?:on|caught) fire"
+        r"|explod\w+|electric shock|gas leak|smell\w* (?:of )?gas|allergic|urgencias|herid\w+|quemadur\w+|humo|incendio"
         r"|alérgic\w+|urgences|blessée?s?|blessures?|brûl\w+|fumée|incendie|allergique|krankenhaus|verletz\w+|brenn\w*"
         r"|verbrann\w*|rauch\w*|nach gas|allergisch\w*|ospedale|pronto soccorso|ferit\w+|bruciat\w+|fumo"
         r"|allergic[aoi]|ferid\w+|queimad\w+|fumaça|alérgic\w+|ziekenhuis|gewond\w*|verbrand\w*|roken|rook"
@@ -118,7 +118,8 @@ _SIGNS: Mapping[Reason, str] = {
     "repeated_contact": (
         r"(?:third|fourth|fifth|3rd|4th|5th) time|(?:three|four|five) times|again and again|(?:a|your|the) manager"
         r"|supervisor|(?:tercera|cuarta) vez|(?:troisième|quatrième) fois|zum (?:dritten|vierten|x-ten) mal"
-        r"|(?:terza|quarta) volta|(?:terceira|quarta) vez|(?:derde|vierde) keer|vorgesetzte\w*|(?:un|el|la|le|une) responsable|gerente"
+        r"|(?:terza|quarta) volta|(?:terceira|quarta) vez|(?:derde|vierde) keer"
+        r"|vorgesetzte\w*|(?:un|el|la|le|une) responsable|gerente"
     ),
     "beyond_policy": (
         r"an exception|as a gesture|goodwill|una excepción|une exception|ausnahme|kulanz|eccezione|exceção"
@@ -315,8 +316,11 @@ class ReplyOptions(RetryOptions):
     sign: str | None = Field(None, description="Signature, put under each reply.")
     min_words: int = Field(15, ge=0, description="Fewest words of a reply, without the signature.")
     max_words: int = Field(180, ge=1, description="Most words of a reply, without the signature.")
-    human_threshold: float = Field(
-        0.5, ge=0, le=1, description="From which probability on a person must take over; less sends more to people."
+    human_threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Let the model call a person too, from this probability on. [default: it may not; small ones guess]",
     )
 
     @field_validator("language")
@@ -341,8 +345,8 @@ class ReplyResult(CheckedResult):
         reply_language: ISO 639-1 code; the customer's where that is likely enough, else that of the options.
         intent, intent_probability: the likeliest of the intents.
         language, language_confidence: ISO 639-1 code of what the customer writes, "und" if it cannot be told.
-        needs_human: a person must take over: the customer's words give it away, the model says so, or the reply
-            promises what nothing given supports (so, without a policy, whatever it promises).
+        needs_human: a person must take over: the customer's words give it away, the reply what
+            nothing given supports (so, without a policy, whatever it promises), or the model says so and may.
         needs_human_probability: the model's.
         needs_human_reason: why; null if nobody must.
         shortened: the conversation was too long: its earliest messages, or the middle of a long one, were not read.
@@ -370,6 +374,10 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
     A reply may promise (`checks.amounts_from`) what product, policy, signature and our agents said. What the customer
     says is no source, or asking for 500 pounds would be enough to be promised them; so a reply that repeats the
     customer's own dates and amounts fails as well, and a person looks at it.
+
+    A person must take over where the customer's words give a grave reason away (`_SIGNS`), where the model says so, if
+    it is asked to (`human_threshold`; a model of 0.5 billion parameters is no better than chance at it), and where the
+    reply still fails that check after it was asked for once more: what no policy covers ends there.
     """
 
     name = "reply"
@@ -386,6 +394,7 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
         self._intents = _intents_of(options)
         self._policy = _read_text(options.policy_file, "policy")
         self._product = _read_text(options.product_file, "product")
+        self._begin = tuple(self._demonstration())
 
     def check(self, record: Conversation) -> None:
         """Refuse a conversation in which the customer says nothing."""
@@ -401,9 +410,9 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
             ("reason", _ASK_REASON, Choice(reasons, reasons)),
             ("reply", self._ask_reply(self._language_name(record)), FreeText(_max_tokens(self.options.max_words))),
         ]
-        begin, given = self._begin(), tuple(self._given(record))
+        given = tuple(self._given(record))
         return [
-            Question(name, Chat((*begin, Message("user", (*given, f"\n{ask}")))), decoding)
+            Question(name, Chat((*self._begin, Message("user", (*given, f"\n{ask}")))), decoding)
             for name, ask, decoding in asked
         ]
 
@@ -481,7 +490,7 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
         names = tuple(self._intents)
         return dict(zip(names, _LETTERS if self.options.letters else names, strict=False))
 
-    def _begin(self) -> Iterator[Message]:
+    def _demonstration(self) -> Iterator[Message]:
         """The same for every row: the rules, and each kind of question answered a few times."""
         codes = self._codes()
         intents = {
@@ -519,7 +528,8 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
     ) -> Reason | None:
         if (sign := _sign_of(record)) is not None:
             return sign
-        if needs_human >= self.options.human_threshold:
+        threshold = self.options.human_threshold
+        if threshold is not None and needs_human >= threshold:
             reasons = choice_probabilities(self.answer(record, answers, "reason"), tuple(_REASONS))
             return max(_REASONS, key=lambda name: reasons[name])
         kept = all(check.passed for check in found if check.name == "promises")
@@ -548,10 +558,10 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
         return {found.language for found in map(detect, around)} - {"und"}
 
     def _product_of(self, record: Conversation) -> str:
-        return record.product or self._product
+        return (record.product or "").strip() or self._product
 
     def _policy_of(self, record: Conversation) -> str:
-        return record.policy or self._policy
+        return (record.policy or "").strip() or self._policy
 
 
 def _given(product: str, policy: str, turns: Sequence[Turn], left_out: bool = False) -> Iterator[Segment]:

@@ -1,19 +1,33 @@
 """Sentiment: does the writer say something good, bad, both or neither?
 
 A label is one decoded token, chosen among the labels' tokens; its probability comes from their log-probabilities, not
-from asking the model for a number. So a row costs one forward pass.
+from asking the model for a number. So a row costs one forward pass, and as many more as there are aspects.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from pipeline.answers import choice_probabilities, uncertainty_of
+from jobs.aspects import (
+    MAX_ASPECTS,
+    MAX_OPEN_TOKENS,
+    Aspect,
+    ListedAspects,
+    aspect_decoding,
+    aspect_prompt,
+    distinct_names,
+    open_prompt,
+    read_aspect,
+    read_listed,
+)
+from pipeline.answers import choice_probabilities, json_decoding, uncertainty_of
 from pipeline.decoding import Choice
-from pipeline.elements import Completion
+from pipeline.elements import Answers, Completion, Question
+from pipeline.errors import RowError, UsageError
 from pipeline.prompts import Bare, Chat, Message, Prompt, Segment, Text
-from pipeline.task import Example, Options, SimpleTask
+from pipeline.task import Complaint, Example, Options, SimpleTask
 from schemas.records import TextRecord
 from schemas.results import Result
 
@@ -50,12 +64,34 @@ class SentimentOptions(Options):
     instruction: str | None = Field(
         None, description="Replaces the instruction to the model (chat form only); say what counts as good or bad."
     )
+    aspect_names: tuple[str, ...] = Field(
+        (),
+        max_length=MAX_ASPECTS,
+        description="Judge this aspect too, battery or price say; may be repeated.",
+        json_schema_extra={"flag": "--aspect"},
+    )
+    find_aspects: Literal["open"] | None = Field(
+        None,
+        description="open: let the model list the aspects, each with the words of the text that speak of it.",
+        json_schema_extra={"flag": "--aspects"},
+    )
 
     @field_validator("labels")
     @classmethod
     def _ordered(cls, labels: tuple[Label, ...]) -> tuple[Label, ...]:
         """One order for every set, so that the same set is the same recipe."""
         return tuple(label for label in LABELS if label in labels)
+
+    @field_validator("aspect_names")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return distinct_names(names)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "SentimentOptions":
+        if self.aspect_names and self.find_aspects:
+            raise ValueError("either name aspects or let the model find them")
+        return self
 
 
 class SentimentResult(Result):
@@ -67,6 +103,9 @@ class SentimentResult(Result):
             not asked for has 0.
         score: p_positive - p_negative, in [-1, 1].
         uncertainty: entropy of the probabilities over its maximum, in [0, 1]; 0 is certain.
+        aspects: what is said about each aspect; null if none were asked for.
+        aspects_dropped: how many the model listed with words that the text does not have; null unless it was to list
+            them.
     """
 
     label: Label
@@ -76,10 +115,12 @@ class SentimentResult(Result):
     p_mixed: float = Field(ge=0, le=1)
     score: float = Field(ge=-1, le=1)
     uncertainty: float = Field(ge=0, le=1)
+    aspects: list[Aspect] | None = None
+    aspects_dropped: int | None = None
 
 
 class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
-    """The sentiment of a text, by choice among labels."""
+    """The sentiment of a text, and of its aspects, by choice among labels."""
 
     name = "sentiment"
     version = 1
@@ -89,6 +130,52 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
     options_model = SentimentOptions
     forms = ("chat", "bare")
     columns = ("label", "score", "uncertainty")
+
+    def __init__(self, options: SentimentOptions, form: str) -> None:
+        super().__init__(options, form)
+        if options.find_aspects and form != "chat":
+            raise UsageError("aspects can be found by the chat form of the prompt only", "give --prompt-form chat")
+
+    @property
+    def rounds(self) -> int:
+        """A second one only for aspects that the model lists: a list can be wrong, a label cannot."""
+        return 2 if self._retries else 1
+
+    @property
+    def _retries(self) -> bool:
+        return self.options.find_aspects is not None
+
+    def questions(self, record: TextRecord) -> list[Question]:
+        """The text's sentiment; then each aspect's, or a list of them."""
+        asked = list(super().questions(record))
+        decoding = aspect_decoding(self.form)
+        for i, aspect in enumerate(self.options.aspect_names):
+            asked.append(Question(f"aspect/{i}", aspect_prompt(record.text, aspect, self.form), decoding))
+        if self.options.find_aspects:
+            asked.append(Question("aspects", open_prompt(record.text), json_decoding(ListedAspects, MAX_OPEN_TOKENS)))
+        return asked
+
+    def complaint(self, record: TextRecord, name: str, completion: Completion) -> Complaint | None:
+        """What is wrong with a list of aspects."""
+        if name != "aspects":
+            return None
+        try:
+            read_listed(record.text, completion)
+        except RowError as error:
+            return Complaint(error.message, math.inf)
+        return None
+
+    def parse(self, record: TextRecord, index: int, answers: Answers) -> SentimentResult:
+        """The text's sentiment with that of its aspects."""
+        overall = super().parse(record, index, answers)
+        if self.options.aspect_names:
+            asked = enumerate(self.options.aspect_names)
+            found = [read_aspect(name, self.answer(record, answers, f"aspect/{i}")) for i, name in asked]
+            return overall.model_copy(update={"aspects": found})
+        if self.options.find_aspects:
+            listed, dropped = read_listed(record.text, self.answer(record, answers, "aspects"))
+            return overall.model_copy(update={"aspects": listed, "aspects_dropped": dropped})
+        return overall
 
     def prompt(self, record: TextRecord) -> Prompt:
         """A conversation with an instruction and examples, or the examples alone for the model to go on with."""
