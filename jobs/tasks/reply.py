@@ -320,7 +320,7 @@ class ReplyOptions(RetryOptions):
         None,
         ge=0,
         le=1,
-        description="Let the model call a person too, from this probability on. [default: it may not; small ones guess]",
+        description="Let the model call a person too, from this probability on. [default: it may not]",
     )
 
     @field_validator("language")

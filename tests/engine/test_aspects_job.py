@@ -31,7 +31,7 @@ def test_eight_aspects_compute_little_more_than_one(
             name,
             engine="vllm",
             model="smollm2-135m",
-            store=str(tmp_path / name),
+            store=str(tmp_path / "store" / name),
             options={"aspect_names": ASPECTS[:number]},
         )
         for name, number in (("one", 1), ("eight", 8))

@@ -17,6 +17,7 @@ from schemas.envelope import ErrorClass
 
 POLICY = "Goods can be sent back within 30 days. Refunds are paid within 5 working days."
 GOOD = "Thank you for your message. You can send the lamp back within 30 days, and we are glad to help you with it."
+WARRANTY = "La garantía es de 24 meses y la reparación es gratuita."
 ROOM = 65_536  # the scripted engine counts bytes for tokens
 
 
@@ -256,7 +257,7 @@ def test_a_reply_that_is_cut_off_or_empty_fails_the_row(finish_reason: str) -> N
          {}, "it", "it"),
         ("???", {"policy": POLICY}, "und", "de"),
         (f"{HARD[3]} Please answer in English, my husband reads it too.", {}, "en", "en"),
-        ("La cafetera muestra E07 y no calienta.", {"policy": "La garantía es de 24 meses y la reparación es gratuita."}, "es", "es"),
+        ("La cafetera muestra E07 y no calienta.", {"policy": WARRANTY}, "es", "es"),
         ([_turn("user", "dove è finito il mio pacco, per favore?"), _turn("user", "51277")], {}, "it", "it"),
     ],
 )  # fmt: skip
