@@ -168,9 +168,11 @@ _ALIKE |= {char: wide for wide in list(_ALIKE.values()) for char in wide[1:-1]}
 
 def find_quote(text: str, quote: str) -> tuple[int, int] | None:
     """Where a quote stands in a text: exactly, or up to case, white space, quotation marks and dashes."""
-    if (start := text.find(quote)) >= 0 and quote.strip():
+    if not any(map(str.isalnum, quote)):
+        return None
+    if (start := text.find(quote)) >= 0:
         return start, start + len(quote)
-    words = quote.strip(" .…\n").split()
+    words = quote.strip(" .…\n\"'“”‘’").split()
     pattern = r"\s+".join("".join(_ALIKE.get(char, re.escape(char)) for char in word) for word in words)
     match = re.search(pattern, text, re.IGNORECASE) if words else None
     return match.span() if match else None

@@ -129,7 +129,7 @@ def validation_line(error: ValidationError) -> str:
     where = ".".join(map(str, first["loc"]))
     if first["type"] == "missing":
         return f"{where} is not given"
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
 
 
 def read_config_file(path: Path) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from pipeline.errors import UsageError
 Part = Literal["title", "body", "hashtags", "sections"]
 
 _PART_SCHEMAS: dict[str, dict[str, Any]] = {
-    "title": {"type": "string", "minLength": 1},
-    "body": {"type": "string", "minLength": 1},
+    "title": {"type": "string"},
+    "body": {"type": "string"},
     "hashtags": {"type": "array", "items": {"type": "string", "pattern": "^#[^\\s#]+$"}, "minItems": 1, "maxItems": 8},
-    "sections": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 2, "maxItems": 12},
+    "sections": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 12},
 }
 
 
@@ -49,6 +49,12 @@ class Format(BaseModel):
             raise ValueError("min_words is more than max_words")
         if missing := {"topic", "facts", *self.fields} - set(self.example):
             raise ValueError(f"the example has no {', '.join(sorted(missing))}")
+        lists = ("facts", "hashtags", "sections")
+        for name in ("topic", "facts", *self.fields):
+            value = self.example[name]
+            is_right = isinstance(value, list) and all(isinstance(part, str) for part in value)
+            if not (is_right if name in lists else isinstance(value, str)):
+                raise ValueError(f"the example's {name} is not {'a list of texts' if name in lists else 'a text'}")
         return self
 
     def schema_text(self) -> str:

@@ -122,6 +122,9 @@ def engine_arguments(needs: EngineNeeds, on_cpu: bool) -> dict[str, Any]:
     if on_cpu:
         # The CPU default block of 128 tokens is longer than a shared prompt: nothing would ever be found in the cache.
         chosen |= {"block_size": 32, "kv_cache_memory_bytes": _kv_cache_bytes(), "enforce_eager": True}
+        # vLLM 0.32 dies on the CPU when the prompt of a request with a seed is computed in chunks: it rewinds the
+        # request's generator, which only CUDA's generators can do.
+        chosen |= {"enable_chunked_prefill": False, "max_num_batched_tokens": max(4096, needs.context_tokens)}
     return chosen | dict(needs.arguments)
 
 

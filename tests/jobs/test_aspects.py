@@ -99,10 +99,12 @@ _texts = st.text(st.sampled_from("aAbß' ’\"“-–\n\t🙂é."), max_size=30)
 def test_what_is_found_is_what_stands_there(before: str, quote: str, after: str) -> None:
     text = before + quote + after
     place = find_quote(text, quote)
-    if not quote.strip(" .…\n\t"):
+    if not any(map(str.isalnum, quote)):
+        assert place is None
         return
     assert place is not None
-    assert text[place[0] : place[1]].strip(" .…\n").casefold().split() == quote.strip(" .…\n").casefold().split()
+    letters = [c for c in quote.casefold() if c.isalnum()]
+    assert [c for c in text[place[0] : place[1]].casefold() if c.isalnum()] == letters
 
 
 @pytest.mark.parametrize(

@@ -118,10 +118,15 @@ def test_help_teaches() -> None:
 
 
 SLOW_JOB = """
-import sys, time
+import os, pathlib, sys, time
 from pipeline.engines.scripted import ScriptedEngine
-collect = ScriptedEngine.collect
-ScriptedEngine.collect = lambda self: time.sleep(0.05) or collect(self)
+before = ScriptedEngine.collect
+def collect(self):
+    answers = before(self)
+    pathlib.Path(os.environ["ANSWERING"]).touch()
+    time.sleep(0.05)
+    return answers
+ScriptedEngine.collect = collect
 from jobs.cli import main
 main()
 """
@@ -129,16 +134,15 @@ main()
 
 def _start(reviews: Path, tmp_path: Path, home: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", SLOW_JOB, "sentiment", str(reviews), str(tmp_path / "out"), "--engine", "scripted"]
-    environment = {**os.environ, "TEXTMILL_HOME": str(home)}
+    environment = {**os.environ, "TEXTMILL_HOME": str(home), "ANSWERING": str(tmp_path / "answering")}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def _wait_for_log(tmp_path: Path) -> None:
+def _wait_for(file: Path) -> None:
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".out.*.tmp/run.log")):
+    while not file.exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(1.5)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -147,7 +151,7 @@ def test_an_interrupted_run_ends_with_130_says_so_and_goes_on_where_it_was(
 ) -> None:
     reviews = write_parquet({"text": [f"text {i}" for i in range(3000)]})
     process = _start(reviews, tmp_path, home)
-    _wait_for_log(tmp_path)
+    _wait_for(tmp_path / "answering")
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
@@ -201,7 +205,7 @@ def test_the_terminal_shows_our_progress_and_the_log_the_chatter(write_parquet, 
 def test_a_killed_run_leaves_no_output_and_the_next_one_cleans_up(write_parquet, tmp_path: Path, home: Path) -> None:
     reviews = write_parquet({"text": [f"text {i}" for i in range(3000)]})
     process = _start(reviews, tmp_path, home)
-    _wait_for_log(tmp_path)
+    _wait_for(tmp_path / "answering")
     process.kill()
     process.communicate()
     assert not (tmp_path / "out").exists()

@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 import pipeline.engines.scripted
 from jobs.briefs import Brief
 from jobs.formats import read_formats
-from jobs.tasks.generation import Generation, GenerationOptions
+from jobs.tasks.generation import Draft, Generation, GenerationOptions
 from pipeline.decoding import Json
 from pipeline.elements import Completion, Request
 from pipeline.errors import RowError, UsageError
@@ -74,13 +75,70 @@ def test_variants_that_say_the_same_are_drawn_once_more_and_told_apart() -> None
     assert [task.parse(brief, i, drawn).variant for i in (0, 1)] == [1, 2]
 
 
+def test_what_was_drawn_anew_is_not_drawn_once_more() -> None:
+    task, brief = _task(variants=3, retry=False), _brief()
+    texts = {"1/1": BODY, "2/1": BODY, "3/1": BODY.replace("lights", "brightens")}
+    answers = {name: _completion(text) for name, text in texts.items()}
+    (other,) = task.ask(brief, answers)
+    answers[other.name] = answers["3/1"]  # the second variant is now like the third
+    assert task.ask(brief, answers) == []
+    assert [_failed(task.parse(brief, i, answers)) for i in range(3)] == [set(), set(), {"distinct"}]
+
+
+def test_at_temperature_0_a_brief_has_one_text() -> None:
+    with pytest.raises(ValidationError, match="are the same"):
+        GenerationOptions(temperature=0, variants=2)
+    task, brief = _task(temperature=0), _brief(variants=2)
+    answers = {question.name: _completion() for question in task.questions(brief)}
+    assert len({question.decoding for question in task.questions(brief)}) == 1
+    assert task.ask(brief, answers) == []
+    assert _failed(task.parse(brief, 1, answers)) == {"distinct"}
+
+
 def test_seeds_differ_between_candidates_and_repeat_between_runs() -> None:
     seeds = [[q.decoding.seed for q in _task(variants=2, best_of=2).questions(_brief())] for _ in range(2)]
     assert seeds[0] == seeds[1]
     assert len(set(seeds[0])) == 4
     single = _task().questions(_brief())[0].decoding
     assert (single.temperature, single.seed) == (0, 0)
-    assert _task(draw_seed=7, variants=2).questions(_brief())[0].decoding.seed != seeds[0][0]
+    others = [q.decoding.seed for q in _task(draw_seed=1, variants=2, best_of=2).questions(_brief())]
+    assert not set(others) & set(seeds[0])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, (40, 120)),
+        ({"min_words": 200}, (200, 300)),
+        ({"max_words": 30}, (15, 30)),
+        ({"max_words": 60}, (30, 60)),
+        ({"min_words": 50, "max_words": 90}, (50, 90)),
+    ],
+)
+def test_a_brief_that_gives_one_end_of_the_length_has_room_at_the_other(values: dict, words: tuple[int, int]) -> None:
+    (question,) = _task().questions(Brief(topic="Lamp", **values))
+    assert Text(f"{words[0]} to {words[1]}", may_cut=False) in question.prompt.messages[-1].content
+
+
+def test_there_is_room_for_long_texts_and_other_languages_but_not_without_end() -> None:
+    def max_tokens(**values) -> int:
+        return _task().questions(Brief(topic="Lamp", **values))[0].decoding.max_tokens
+
+    assert max_tokens() < max_tokens(language="es") < max_tokens(language="hi") < max_tokens(max_words=600)
+    assert max_tokens(max_words=10_000) == max_tokens(max_words=1_000_000) < 4096
+
+
+def test_all_briefs_of_a_format_begin_alike_and_are_held_to_one_grammar() -> None:
+    briefs = [_brief(), Brief(topic="Chair", language="ja", max_words=900, must_include=["oak"], variants=2)]
+    first, other = (_task().questions(brief)[0] for brief in briefs)
+    assert first.prompt.messages[:-1] == other.prompt.messages[:-1]
+    assert first.prompt.messages[-1].content[0] == other.prompt.messages[-1].content[0]
+    assert first.decoding.schema == other.decoding.schema
+
+
+def test_hashtags_and_sections_are_put_in_order() -> None:
+    draft = Draft(hashtags=["# New Lamp", "#größe!", "#größe", "#"], sections=[" One:\n two ", ""], title=" T ")
+    assert (draft.hashtags, draft.sections, draft.title) == (("#NewLamp", "#größe"), ("One: two",), "T")
 
 
 def test_a_text_that_misses_something_is_asked_for_again_with_what_it_misses() -> None:
@@ -161,6 +219,15 @@ def test_a_wrong_file_of_formats_is_one_line(text: str, message: str, tmp_path: 
     file.write_text(text)
     with pytest.raises(UsageError, match=message):
         read_formats(str(file))
+
+
+def test_an_unknown_format_or_language_of_the_run_is_one_line(run, write_parquet) -> None:
+    file = write_parquet({"topic": ["Lamp"]})
+    with pytest.raises(UsageError, match="unknown format") as caught:
+        run(file, task="generate", options={"format": "headlin"})
+    assert "headline" in caught.value.hint
+    with pytest.raises(UsageError, match="unknown language"):
+        run(file, task="generate", options={"language": "Klingon"})
 
 
 def test_every_example_of_a_format_is_within_its_own_rules() -> None:
