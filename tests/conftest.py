@@ -9,11 +9,15 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings
 
 from jobs.config import JobConfig
 from jobs.run import run_job
 from jobs.terminal import Terminal
 from schemas.manifest import Manifest
+
+settings.register_profile("textmill", deadline=None)  # machines are noisy, and a test is not a stopwatch
+settings.load_profile("textmill")
 
 
 @pytest.fixture(autouse=True)
