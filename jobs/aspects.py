@@ -13,33 +13,44 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.answers import choice_probabilities, read_json, uncertainty_of
 from pipeline.decoding import Choice
 from pipeline.elements import Completion
-from pipeline.prompts import Bare, Chat, Message, Prompt, Text
+from pipeline.prompts import Bare, Border, Chat, Message, Prompt, Text
 
 AspectLabel = Literal["positive", "neutral", "negative", "mixed", "not_mentioned"]
 ASPECT_LABELS: tuple[AspectLabel, ...] = ("positive", "neutral", "negative", "mixed", "not_mentioned")
-_SURFACES = ("positive", "neutral", "negative", "mixed", "absent")
+_SURFACES = ("positive", "neutral", "negative", "mixed", "nothing")
 MAX_ASPECTS = 20
 MAX_OPEN_TOKENS = 400
 
 _RULES = (
     "You are a careful analyst of customer feedback. For each review and aspect, say what the review says about the "
-    "aspect: positive, neutral, negative, mixed, or absent if the review does not mention it."
+    "aspect: positive, neutral, negative, mixed, or nothing if the review does not mention it."
 )
+_PHONE = "Great screen, and the battery lasts two days. Delivery took three weeks, though."
+_HOTEL = "The hotel was clean and the staff friendly, but it is a half-hour walk from the centre."
+_DINNER = "Some dishes were wonderful, others cold. The waiter brought the bill at nine."
+_SHIRT = "Soft fabric, but it tore after a week. It comes with a cotton bag."
 _EXAMPLES = (
-    ("Great screen, and the battery lasts two days. Delivery took three weeks, though.", "battery", "positive"),
-    ("Great screen, and the battery lasts two days. Delivery took three weeks, though.", "delivery", "negative"),
-    ("The hotel was clean and the staff friendly.", "price", "absent"),
-    ("It has a cable of two metres.", "cable", "neutral"),
-    ("Some dishes were wonderful, others cold. We will not hurry back.", "food", "mixed"),
-    ("Soft fabric, but it tore after a week.", "customer service", "absent"),
+    (_PHONE, "battery", "positive"),
+    (_HOTEL, "price", "nothing"),
+    (_PHONE, "delivery", "negative"),
+    (_DINNER, "food", "mixed"),
+    (_SHIRT, "customer service", "nothing"),
+    (_SHIRT, "bag", "neutral"),
+    (_HOTEL, "staff", "positive"),
+    (_PHONE, "sound", "nothing"),
+    (_HOTEL, "location", "negative"),
+    (_DINNER, "bill", "neutral"),
+    (_SHIRT, "durability", "negative"),
+    (_DINNER, "parking", "nothing"),
 )
+"""Several aspects of one text with different answers: else a small model answers by the text and ignores the aspect."""
 _OPEN_RULES = (
     "List the aspects that a review speaks about, such as battery, price, service or taste, each with what it says "
     "about it (positive, neutral, negative or mixed) and the few words of the review that say so, copied exactly. "
     "Answer in JSON."
 )
 _OPEN_EXAMPLE = (
-    "Great screen, and the battery lasts two days. Delivery took three weeks, though.",
+    _PHONE,
     '{"aspects": [{"aspect": "screen", "label": "positive", "quote": "Great screen"}, '
     '{"aspect": "battery", "label": "positive", "quote": "the battery lasts two days"}, '
     '{"aspect": "delivery", "label": "negative", "quote": "Delivery took three weeks"}]}',
@@ -95,18 +106,19 @@ class ListedAspects(BaseModel):
 
 
 def aspect_prompt(text: str, aspect: str, form: str) -> Prompt:
-    """The rules and examples, the text, and the aspect last."""
+    """The rules and examples, the text, and last the aspect, whose name is all that sets prompts about a text apart."""
+    asked = (Border("Review:"), Text(f" {text}"), Border("\nAspect:"))
     if form == "bare":
         shown = "".join(f"Review: {t}\nAspect: {a}\nSentiment: {label}\n\n" for t, a, label in _EXAMPLES)
-        return Bare((f"{shown}Review:", Text(f" {text}"), f"\nAspect: {aspect}\nSentiment:"))
+        return Bare((shown, *asked, f" {aspect}\nSentiment:"))
     turns = [Message("system", (_RULES,))]
     for shown, name, label in _EXAMPLES:
         turns += [Message("user", (f"Review: {shown}\nAspect: {name}",)), Message("assistant", (label,))]
-    return Chat((*turns, Message("user", ("Review:", Text(f" {text}"), f"\nAspect: {aspect}"))))
+    return Chat((*turns, Message("user", (*asked, f" {aspect}"))))
 
 
 def aspect_decoding(form: str) -> Choice:
-    """One token among the labels'; "not mentioned" is said as "absent", which begins like no other."""
+    """One token among the labels'; "not mentioned" is said as "nothing", which begins like no other."""
     space = " " if form == "bare" else ""
     return Choice(ASPECT_LABELS, tuple(space + surface for surface in _SURFACES))
 
@@ -139,7 +151,7 @@ def open_prompt(text: str) -> Chat:
         Message("user", (f"Review: {review}",)),
         Message("assistant", (answer,)),
     )
-    return Chat((*turns, Message("user", ("Review:", Text(f" {text}")))))
+    return Chat((*turns, Message("user", (Border("Review:"), Text(f" {text}")))))
 
 
 def read_listed(text: str, completion: Completion) -> tuple[list[Aspect], int]:

@@ -23,7 +23,7 @@ from pipeline.flow import Plan
 from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, Say, reasoning_parser_of, resolve_model
 from pipeline.outputs import OutputLayout
 from pipeline.prompts import Recipe, Text, readable
-from pipeline.requests import Prompter, PromptRules
+from pipeline.requests import Prompter, PromptFitter, PromptRules
 from pipeline.rows import (
     InputFile,
     Part,
@@ -230,11 +230,11 @@ def _context_needed(rules: PromptRules, task: AnyTask, longest_bytes: int | None
     """
     if longest_bytes is None:
         return rules.context_tokens
-    renderer, encoder = rules.renderer(), rules.encoder()
+    renderer, fitter = rules.renderer(), PromptFitter(rules.encoder())
     needed = 0
     for question in _first_questions(task):
         segments = renderer.render(question.prompt)
-        constants = sum(len(encoder.encode(segment)) for segment in segments if not isinstance(segment, Text))
+        constants = sum(fitter.count_constant(segment) for segment in segments if not isinstance(segment, Text))
         answer = rules.context_tokens - rules.room(question.decoding)
         needed = max(needed, constants + _SLACK_TOKENS + longest_bytes + task.rounds * answer)
     return min(rules.context_tokens, 256 * math.ceil(needed / 256))

@@ -205,6 +205,7 @@ def _manifest(
         seconds={name: round(value, 3) for name, value in seconds.items()},
         rates={name: round(value, 2) for name, value in rates.items()},
         columns=dict(prepared.plan.columns),
+        answer_columns=prepared.plan.task.columns,
         id_column=prepared.plan.layout.id_column,
         renamed_columns=prepared.plan.layout.renamed,
         inputs=[FileInfo(path=f.path, rows=f.rows, size_bytes=f.size_bytes) for f in prepared.files],

@@ -8,7 +8,6 @@ import pyarrow.dataset as ds
 from rich.console import Console
 from rich.text import Text
 
-from jobs.tasks import find_task
 from jobs.terminal import duration, plain_table, printable
 from pipeline.outputs import DEAD_LETTERS, RESULTS
 from schemas.envelope import ERROR_COLUMN, ID_COLUMN, Status
@@ -66,12 +65,14 @@ def _checks(manifest: Manifest) -> list[tuple[str, CheckCounts]]:
 
 def print_rows(console: Console, manifest: Manifest, output: Path, num_rows: int) -> None:
     """The first results of a run, for people: a table where answers are short, else one block for each."""
-    task = find_task(manifest.task)
     table = ds.dataset(output / RESULTS).head(num_rows)
     texts = [manifest.renamed_columns.get(name, name) for name in manifest.columns.values()]
-    columns = list(dict.fromkeys([ID_COLUMN, *texts, *task.columns]))
-    rows = [_filled(row, columns) for row in table.to_pylist()]
-    if all(len(_one_line(row.get(name))) <= _SHORT for row in rows for name in task.columns):
+    found = table.to_pylist()
+    answers = [name for name in manifest.answer_columns if any(row[name] is not None for row in found)]
+    answers = answers or list(manifest.answer_columns[:1])
+    columns = list(dict.fromkeys([ID_COLUMN, *texts, *answers]))
+    rows = [_filled(row, columns) for row in found]
+    if all(len(_one_line(row.get(name))) <= _SHORT for row in rows for name in answers):
         console.print(
             plain_table(None, columns, [[_cell(row.get(name), _TEXT_WIDTH) for name in columns] for row in rows])
         )
@@ -114,5 +115,5 @@ def _one_line(value: Any) -> str:
         case list() if all(isinstance(part, str) for part in value):
             value = " · ".join(value)
         case list() if all(isinstance(part, dict) for part in value):
-            value = " · ".join(" ".join(_one_line(v) for v in part.values() if v is not None) for part in value)
+            value = " · ".join(" ".join(v for v in part.values() if isinstance(v, str)) for part in value)
     return printable(" ".join(str(value).split()))

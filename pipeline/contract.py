@@ -17,7 +17,7 @@ from pipeline.decoding import Choice, Decoding, Json
 from pipeline.elements import Answer, Case, Completion, Failure, RowRef
 from pipeline.engines.scripted import made_up
 from pipeline.outcomes import settle_case
-from pipeline.prompts import Bare, Chat, PromptRenderer
+from pipeline.prompts import Bare, Chat, PromptRenderer, Text, readable
 from pipeline.task import AnyTask, Example
 from schemas.arrow import arrow_schema
 from schemas.envelope import ANSWER_COLUMN, ERROR_COLUMN, ID_COLUMN, META_COLUMN, REASONING_COLUMN, STATUS_COLUMN
@@ -53,8 +53,8 @@ def marks_row_text(task: AnyTask) -> None:
         for question in task.questions(example.record):
             _hold(isinstance(question.prompt, Chat if task.form == "chat" else Bare), f"no {task.form} prompt")
             segments = PromptRenderer(_template).render(question.prompt)
-            constants = "".join(s for s in segments if isinstance(s, str))
-            _hold(bool(segments) and isinstance(segments[0], str), "a prompt begins with row text")
+            constants = readable([s for s in segments if not isinstance(s, Text)])
+            _hold(bool(segments) and not isinstance(segments[0], Text), "a prompt begins with row text")
             for value in _texts(example.record):
                 _hold(value not in constants, f"row text is part of a constant: {value[:60]!r}")
 

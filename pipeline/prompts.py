@@ -2,7 +2,8 @@
 
 A prompt is made of constant strings, written by a task's author, and of `Text`, which comes from rows. The two stay
 apart until they are token ids: constants may hold a chat template's control tokens, row text never does, so no row
-can end its own turn or open another (`pipeline.tokens`).
+can end its own turn or open another (`pipeline.tokens`). A `Border` is a constant that ends a part which many prompts
+share.
 """
 
 import hashlib
@@ -24,7 +25,21 @@ class Text:
     may_cut: bool = True
 
 
-Segment = str | Text
+@dataclass(frozen=True)
+class Border:
+    """A constant that ends what prompts have in common, where a block of the engine's prefix cache ends too.
+
+    The cache knows whole blocks only: what follows the last full one is computed for every prompt anew. So as many line
+    breaks go before the constant as make the prompt up to its end a whole number of `BLOCK_TOKENS`.
+    """
+
+    value: str
+
+
+BLOCK_TOKENS = 32
+"""The engine's blocks are as long, or a fraction of it (vLLM: 32 on a CPU as we start it, 16 on a GPU)."""
+
+Segment = str | Text | Border
 """A piece of a rendered prompt: constant, or from a row."""
 
 
@@ -85,12 +100,12 @@ class PromptRenderer:
         """
         if isinstance(prompt, Bare):
             return prompt.content
-        texts = [part for message in prompt.messages for part in message.content if isinstance(part, Text)]
+        parts = [part for message in prompt.messages for part in message.content if not isinstance(part, str)]
         shape = tuple(
-            (m.role, tuple(None if isinstance(part, Text) else part for part in m.content)) for m in prompt.messages
+            (m.role, tuple(part if isinstance(part, str) else None for part in m.content)) for m in prompt.messages
         )
         frame = self._frame(shape, thinking)
-        slots = iter(texts)
+        slots = iter(parts)
         return tuple(next(slots) if part is None else part for part in frame)
 
     def _render_frame(
@@ -171,11 +186,11 @@ HEAD_BYTES = 8
 def fingerprint(scope: str, segments: Sequence[Segment], decoding: Decoding) -> bytes:
     """16 bytes that name a request: equal exactly when scope, rendered prompt and decoding are equal.
 
-    The first half names the prompt's head, up to its last row text: requests that share it, several questions about one
-    text, are grouped by it and reach the engine together, which then computes the text once. Each segment goes in with
-    its kind and length, so that no text can pass for another split of the same characters.
+    The first half names the prompt's head, up to its last row text or border: requests that share it, several questions
+    about one text, are grouped by it and reach the engine together, which then computes the text once. Each segment
+    goes in with its kind and length, so that no text can pass for another split of the same characters.
     """
-    last = max((i for i, segment in enumerate(segments) if isinstance(segment, Text)), default=-1)
+    last = max((i for i, segment in enumerate(segments) if not isinstance(segment, str)), default=-1)
     digest = hashlib.blake2b(scope.encode(), digest_size=HEAD_BYTES)
     for segment in segments[: last + 1]:
         digest.update(_tagged(segment))
@@ -187,8 +202,8 @@ def fingerprint(scope: str, segments: Sequence[Segment], decoding: Decoding) -> 
 
 
 def _tagged(segment: Segment) -> bytes:
-    kind, value = (b"t", segment.value) if isinstance(segment, Text) else (b"c", segment)
-    data = value.encode()
+    kind = b"c" if isinstance(segment, str) else b"t" if isinstance(segment, Text) else b"b"
+    data = plain(segment).encode()
     return kind + len(data).to_bytes(8, "little") + data
 
 
@@ -197,6 +212,11 @@ def _described(decoding: Decoding) -> bytes:
     return json.dumps(describe(decoding), sort_keys=True).encode()
 
 
+def plain(segment: Segment) -> str:
+    """A segment's characters, whatever it is."""
+    return segment if isinstance(segment, str) else segment.value
+
+
 def readable(segments: Sequence[Segment]) -> str:
     """The prompt as one string, for people."""
-    return "".join(segment.value if isinstance(segment, Text) else segment for segment in segments)
+    return "".join(map(plain, segments))

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.decoding import Choice, Decoding
 from pipeline.elements import Question, Request
 from pipeline.errors import RowError
-from pipeline.prompts import PromptRenderer, Segment, Text, fingerprint
+from pipeline.prompts import BLOCK_TOKENS, Border, PromptRenderer, Segment, Text, fingerprint
 from pipeline.tokens import BytesTokenizer, ModelTokenizer, TextEncoder, load_chat_template
 from schemas.envelope import ErrorClass
 
@@ -56,7 +56,7 @@ class PromptFitter:
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
-        self._constant_tokens: dict[str, int] = {}
+        self._constant_tokens: dict[str | Border, int] = {}
 
     def fit(self, segments: tuple[Segment, ...], max_tokens: int, truncate: bool) -> tuple[tuple[Segment, ...], bool]:
         """The segments, cut if need be, and whether they were.
@@ -67,7 +67,7 @@ class PromptFitter:
         Raises:
             RowError: if the prompt does not fit and may not, or cannot, be cut.
         """
-        room = max_tokens - sum(self._count_constant(s) for s in segments if isinstance(s, str))
+        room = max_tokens - sum(self.count_constant(s) for s in segments if not isinstance(s, Text))
         texts = [s for s in segments if isinstance(s, Text)]
         if sum(len(t.value) * 4 for t in texts) <= room or sum(len(t.value.encode()) for t in texts) <= room:
             return segments, False
@@ -92,9 +92,11 @@ class PromptFitter:
             raise RowError(ErrorClass.PROMPT_TOO_LONG, message)
         return segments
 
-    def _count_constant(self, segment: str) -> int:
+    def count_constant(self, segment: str | Border) -> int:
+        """The most tokens that a constant takes, with what may have to fill the block before a border."""
         if segment not in self._constant_tokens:
-            self._constant_tokens[segment] = len(self._encoder.encode(segment))
+            filler = BLOCK_TOKENS - 1 if isinstance(segment, Border) else 0
+            self._constant_tokens[segment] = filler + len(self._encoder.encode(segment))
         return self._constant_tokens[segment]
 
 

@@ -90,7 +90,7 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
     result: type[Result]
     options_model: ClassVar[type[Options]] = Options
     forms: ClassVar[tuple[str, ...]] = ("chat",)
-    columns: ClassVar[tuple[str, ...]]
+    columns: tuple[str, ...]
     checks: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: OptionsT, form: str) -> None:

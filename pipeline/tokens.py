@@ -6,11 +6,12 @@ costs neither torch nor a model.
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.errors import UsageError
-from pipeline.prompts import Segment, Text
+from pipeline.prompts import BLOCK_TOKENS, Border, Segment, Text, plain
 
 _CHARS_PER_TOKEN = 64
 """No ordinary text has tokens this long on average: cutting there first saves tokenising a whole book."""
@@ -50,12 +51,16 @@ class ModelTokenizer:
         for tokenizer in (self._constants, self._texts):
             tokenizer.no_truncation()
             tokenizer.no_padding()
+        self._constant_ids = lru_cache(maxsize=4096)(self._encode_constant)
 
     def encode(self, segment: Segment) -> list[int]:
         """Ids of one segment, with no begin-of-text added; control tokens are recognised in constants only."""
         if isinstance(segment, Text):
             return list(self._texts.encode(segment.value, add_special_tokens=False).ids)
-        return list(self._constants.encode(segment, add_special_tokens=False).ids)
+        return self._constant_ids(plain(segment))
+
+    def _encode_constant(self, value: str) -> list[int]:
+        return list(self._constants.encode(value, add_special_tokens=False).ids)
 
     def cut(self, text: str, max_tokens: int) -> str:
         """The longest beginning of `text` that fits into `max_tokens`, by whole tokens."""
@@ -76,7 +81,7 @@ class BytesTokenizer:
 
     def encode(self, segment: Segment) -> list[int]:
         """The segment's bytes."""
-        return list((segment.value if isinstance(segment, Text) else segment).encode())
+        return list(plain(segment).encode())
 
     def cut(self, text: str, max_tokens: int) -> str:
         """The first `max_tokens` bytes, less a split character."""
@@ -84,8 +89,16 @@ class BytesTokenizer:
 
 
 def encode_all(encoder: TextEncoder, segments: Sequence[Segment]) -> list[int]:
-    """The token ids of a whole prompt."""
-    return [token for segment in segments for token in encoder.encode(segment)]
+    """The token ids of a whole prompt, with what fills it up to its borders."""
+    ids: list[int] = []
+    for segment in segments:
+        own = encoder.encode(segment)
+        if isinstance(segment, Border):
+            line_break = encoder.encode("\n")
+            if len(line_break) == 1:  # else no number of them is sure to fill the gap
+                ids += line_break * (-(len(ids) + len(own)) % BLOCK_TOKENS)
+        ids += own
+    return ids
 
 
 class JinjaChatTemplate:

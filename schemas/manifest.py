@@ -74,6 +74,7 @@ class Manifest(_Part):
             first request to the last answer), `pipeline` (everything inside Beam, engine included), `commit`.
         rates: `rows_per_second` over the pipeline's time, `tokens_per_second` over the engine's.
         columns: record field → the input column it was read from.
+        answer_columns: the task's columns that a person wants to see first.
         id_column: the input's column of ids; null: ids were made from file and row number.
         renamed_columns: input columns whose name the output needs, with the name they have there.
     """
@@ -93,6 +94,7 @@ class Manifest(_Part):
     seconds: dict[str, float]
     rates: dict[str, float]
     columns: dict[str, str]
+    answer_columns: tuple[str, ...]
     id_column: str | None
     renamed_columns: dict[str, str]
     inputs: list[FileInfo]

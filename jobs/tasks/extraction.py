@@ -83,7 +83,7 @@ class Extraction(SimpleTask[TextRecord, CheckedResult, ExtractionOptions]):
     record = TextRecord
     result = CheckedResult
     options_model = ExtractionOptions
-    columns = ()
+    columns: tuple[str, ...] = ()
     checks = (GROUNDED,)
 
     def __init__(self, options: ExtractionOptions, form: str) -> None:
@@ -101,6 +101,7 @@ class Extraction(SimpleTask[TextRecord, CheckedResult, ExtractionOptions]):
         self._answer = model_from_schema(self._schema, "Extracted")
         bases: Any = (self._answer, CheckedResult)
         self.result = create_model("ExtractionResult", __base__=bases)
+        self.columns = tuple(self._schema["properties"])
 
     def __getstate__(self) -> dict[str, Any]:
         """Plain data only."""

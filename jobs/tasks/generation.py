@@ -24,7 +24,7 @@ from pipeline.answers import read_json
 from pipeline.decoding import Json
 from pipeline.elements import Answers, Completion, Question
 from pipeline.errors import RowError, UsageError
-from pipeline.prompts import Chat, Message, Segment, Text
+from pipeline.prompts import Chat, Message, Segment, Text, readable
 from pipeline.task import Complaint, Example, RetryOptions, Task, complain_of_checks
 from pipeline.text import checks
 from pipeline.text.languages import language_name, normal_code
@@ -335,7 +335,7 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
         shown = chosen.example
         example = Brief(topic=shown["topic"], facts=list(shown["facts"]))
         limits = (chosen.min_words, chosen.max_words)
-        told = "".join(s.value if isinstance(s, Text) else s for s in _ask(chosen, example, "English", limits))
+        told = readable(_ask(chosen, example, "English", limits))
         answer = json.dumps({name: shown[name] for name in chosen.fields}, ensure_ascii=False)
         asked = _ask(chosen, record, language_name(record.language or self.options.language), self._limits(record))
         return Chat(

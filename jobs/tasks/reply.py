@@ -23,7 +23,7 @@ from pipeline.answers import choice_probabilities
 from pipeline.decoding import Choice, Decoding, FreeText
 from pipeline.elements import Answers, Completion, Question
 from pipeline.errors import RowError, UsageError
-from pipeline.prompts import Chat, Message, Segment, Text
+from pipeline.prompts import Chat, Message, Segment, Text, readable
 from pipeline.task import Complaint, Example, RetryOptions, Task, complain_of_checks
 from pipeline.text import checks
 from pipeline.text.languages import Detected, detect, language_name, normal_code
@@ -502,7 +502,7 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
             if shown.asks == "intent" and shown.answer not in codes:
                 continue
             turns = tuple(Turn(role=role, text=text) for role, text in zip(cycle(_SIDES), shown.said, strict=False))
-            given = "".join(_plain(part) for part in _given(shown.product, shown.policy, turns))
+            given = readable(tuple(_given(shown.product, shown.policy, turns)))
             yield Message("user", (f"{given}\n{ask.get(shown.asks) or self._ask_reply(shown.language)}",))
             yield Message("assistant", (codes[shown.answer] if shown.asks == "intent" else shown.answer,))
 
@@ -572,10 +572,6 @@ def _given(product: str, policy: str, turns: Sequence[Turn], left_out: bool = Fa
     yield f"Conversation:\n{_LEFT_OUT if left_out else ''}"
     for turn in turns:
         yield from (f"{turn.role.capitalize()}: ", Text(_one_line(turn.text), may_cut=False), "\n")
-
-
-def _plain(segment: Segment) -> str:
-    return segment.value if isinstance(segment, Text) else segment
 
 
 def _sign_of(record: Conversation) -> Reason | None:

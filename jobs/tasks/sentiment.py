@@ -26,7 +26,7 @@ from pipeline.answers import choice_probabilities, json_decoding, uncertainty_of
 from pipeline.decoding import Choice
 from pipeline.elements import Answers, Completion, Question
 from pipeline.errors import RowError, UsageError
-from pipeline.prompts import Bare, Chat, Message, Prompt, Segment, Text
+from pipeline.prompts import Bare, Border, Chat, Message, Prompt, Text
 from pipeline.task import Complaint, Example, Options, SimpleTask
 from schemas.records import TextRecord
 from schemas.results import Result
@@ -129,7 +129,7 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
     result = SentimentResult
     options_model = SentimentOptions
     forms = ("chat", "bare")
-    columns = ("label", "score", "uncertainty")
+    columns = ("label", "score", "uncertainty", "aspects")
 
     def __init__(self, options: SentimentOptions, form: str) -> None:
         super().__init__(options, form)
@@ -181,13 +181,12 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
         """A conversation with an instruction and examples, or the examples alone for the model to go on with."""
         if self.form == "bare":
             shown = "".join(f"Review: {text}\nSentiment: {label}\n\n" for text, label in self._shown(_BARE_EXAMPLES))
-            return Bare((f"{shown}Review:", Text(f" {record.text}"), "\nSentiment:"))
+            return Bare((shown, Border("Review:"), Text(f" {record.text}"), "\nSentiment:"))
         instruction = self.options.instruction or _INSTRUCTION.format(labels=_one_of(self.options.labels))
         turns = [Message("system", (instruction,))]
         for text, label in self._shown(_EXAMPLES):
             turns += [Message("user", (f"Review: {text}",)), Message("assistant", (label,))]
-        question: tuple[Segment, ...] = ("Review:", Text(f" {record.text}"))
-        return Chat((*turns, Message("user", question)))
+        return Chat((*turns, Message("user", (Border("Review:"), Text(f" {record.text}")))))
 
     def decoding(self, record: TextRecord) -> Choice:
         """One token among the labels'."""

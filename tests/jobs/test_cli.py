@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +39,22 @@ def test_a_job_ends_in_a_summary_and_a_table(reviews: Path, tmp_path: Path) -> N
     assert "3 unique, 0 reused, 3 sent" in out
     assert "[bold]So-so[/bold]" in out
     assert str(tmp_path / "out/results") in out.replace("\n", "")
+
+
+def test_aspects_are_shown_in_words(reviews: Path, tmp_path: Path) -> None:
+    flags = ("--engine", "scripted", "--show", "4", "--aspect", "battery life in winter", "--aspect", "price")
+    _, out, _ = invoke("sentiment", reviews, tmp_path / "out", *flags)
+    assert re.search(
+        r"aspects: battery life in winter (positive|neutral|negative|mixed|not_mentioned) · price \w+\n", out
+    ), out
+
+
+def test_extracted_columns_are_shown(write_parquet, tmp_path: Path) -> None:
+    schema = tmp_path / "order.json"
+    schema.write_text(json.dumps({"type": "object", "properties": {"item": {"type": "string"}}}))
+    texts = write_parquet({"text": ["one lamp"]})
+    _, out, _ = invoke("extract", texts, tmp_path / "out", "--engine", "scripted", "--show", "1", "--schema", schema)
+    assert re.search(r"\bitem\b.*pmal eno", out, re.DOTALL), out
 
 
 def test_texts_cannot_steer_the_terminal(write_parquet, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from pipeline.decoding import Choice, FreeText
 from pipeline.errors import UsageError
 from pipeline.prompts import (
+    BLOCK_TOKENS,
     HEAD_BYTES,
     Bare,
+    Border,
     Chat,
     Message,
     PromptRenderer,
@@ -18,11 +20,12 @@ from pipeline.prompts import (
     fingerprint,
     readable,
 )
+from pipeline.tokens import BytesTokenizer, encode_all
 
 TEXT = FreeText(10)
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-_segments = st.lists(_texts | st.builds(Text, _texts, st.just(True)), max_size=4).map(tuple)
+_segments = st.lists(_texts | st.builds(Text, _texts, st.just(True)) | st.builds(Border, _texts), max_size=4).map(tuple)
 
 
 def _template(messages, thinking):
@@ -131,3 +134,33 @@ def test_the_same_weights_under_another_name_are_the_same_recipe() -> None:
 )
 def test_the_store_is_shared_by_all_prompts_of_a_task_and_a_model(change: dict[str, object], same: bool) -> None:
     assert (_recipe(**change).scope() == _recipe().scope()) == same
+
+
+@given(before=_texts, text=_texts, border=_texts, after=_texts)
+def test_a_border_ends_a_whole_number_of_blocks_and_costs_less_than_one(
+    before: str, text: str, border: str, after: str
+) -> None:
+    encoder = BytesTokenizer()
+    ids = encode_all(encoder, (before, Text(text), Border(border), after))
+    shared = len(ids) - len(after.encode())
+    assert shared % BLOCK_TOKENS == 0
+    assert bytes(ids[:shared]).replace(b"\n", b"") == (before + text + border).encode().replace(b"\n", b"")
+    assert shared - len((before + text + border).encode()) < BLOCK_TOKENS
+
+
+def test_a_tokenizer_that_splits_line_breaks_fills_nothing() -> None:
+    class Splitting(BytesTokenizer):
+        def encode(self, segment: Segment) -> list[int]:
+            return [0, *super().encode(segment)]
+
+    assert len(encode_all(Splitting(), ("a", Border("b")))) == 4
+
+
+def test_a_border_comes_through_a_template_and_is_part_of_the_head() -> None:
+    chat = Chat((Message("user", ("Q:", Text("fine"), Border("\nAspect:"), " price")),))
+    rendered = PromptRenderer(_template).render(chat)
+    assert [s for s in rendered if not isinstance(s, str)] == [Text("fine"), Border("\nAspect:")]
+    assert readable(rendered) == "<s><user>Q:fine\nAspect: price</><assistant>"
+    other = PromptRenderer(_template).render(Chat((Message("user", ("Q:", Text("fine"), Border("\nA:"), "x")),)))
+    heads = {fingerprint("a", segments, TEXT)[:HEAD_BYTES] for segments in (rendered, (*rendered[:-1], "?"), other)}
+    assert len(heads) == 2

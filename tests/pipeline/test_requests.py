@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from jobs.tasks.sentiment import Sentiment, SentimentOptions
 from pipeline.elements import Row, RowRef
 from pipeline.errors import RowError
-from pipeline.prompts import Text
+from pipeline.prompts import BLOCK_TOKENS, Border, Text
 from pipeline.requests import PromptFitter
 from pipeline.tokens import BytesTokenizer, encode_all
 from pipeline.validation import validate_row
@@ -37,6 +37,14 @@ def test_without_truncation_a_long_text_fails_and_a_short_one_passes(text: str, 
     else:
         with pytest.raises(RowError, match="prompt_too_long"):
             fitter.fit(segments, limit, truncate=False)
+
+
+@given(text=_texts, room=st.integers(1, 120))
+def test_what_fits_still_fits_when_it_is_filled_up_to_its_borders(text: str, room: int) -> None:
+    segments = (Border("constant:"), Text(text), Border("a"), "end")
+    limit = len("constant:aend") + 2 * (BLOCK_TOKENS - 1) + room
+    fitted, _ = PromptFitter(BytesTokenizer()).fit(segments, limit, truncate=True)
+    assert len(encode_all(BytesTokenizer(), fitted)) <= limit
 
 
 def test_text_that_may_not_be_cut_is_kept_whole() -> None:
