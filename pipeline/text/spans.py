@@ -135,6 +135,15 @@ def find_spans(text: str, kinds: Collection[Kind] = ALL_KINDS) -> list[Span]:
     return spans
 
 
+def without_spans(text: str) -> str:
+    """The text with a space in the place of each span."""
+    parts, position = [], 0
+    for span in find_spans(text):
+        parts.append(text[position : span.start])
+        position = span.end
+    return " ".join((*parts, text[position:]))
+
+
 def canonical(span: Span) -> str:
     """What two spans are compared by: the value as it is, or for a number its value whatever the locale.
 

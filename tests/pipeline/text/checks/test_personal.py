@@ -1,0 +1,41 @@
+"""A customer's data are not repeated; order numbers and dates may be."""
+
+import pytest
+
+from pipeline.text import checks
+
+
+@pytest.mark.parametrize(
+    ("message", "answer", "kind"),
+    [
+        ("Write to Ann@Example.com", "We wrote to ann@example.com.", "e-mail address"),
+        ("Call 612 345 678", "We will call +34 612-345-678.", "phone number"),
+        ("Mi teléfono: +34612345678", "Le llamamos al 612 345 678.", "phone number"),
+        ("call me at 5551234567", "We call (555) 123-4567.", "phone number"),
+        ("Card 4111 1111 1111 1111", "Your card 4111111111111111", "card number"),
+        ("IBAN DE89 3704 0044 0532 0130 00 please", "We pay to DE89370400440532013000.", "account number"),
+        ("I live at 12 Green Park Road, Leeds", "We send it to 12 Green Park Road.", "address"),
+        ("Vivo en Calle Mayor 12", "La enviamos a Calle Mayor, 12.", "address"),
+        ("Ich wohne in der Hauptstraße 5", "Wir senden es an Hauptstraße 5.", "address"),
+    ],
+)
+def test_personal_data_is_not_repeated(message: str, answer: str, kind: str) -> None:
+    failed = checks.no_personal_data(answer, message)
+    assert failed.detail.startswith(f"do not repeat the customer's {kind}")
+    assert answer[-12:-2] not in failed.detail
+    assert checks.no_personal_data(answer, message, context=message).passed
+    assert checks.no_personal_data("Thank you, we will look into it.", message).passed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Order 123-456-7890 of 2026-03-12",
+        "Order number: 123456789",
+        "my order 112-3456789-1234567",
+        "1234 5678 9012 3456 is no card",
+        "It was 1,234.50 on 12/03/2026",
+    ],
+)
+def test_order_numbers_and_dates_may_be_repeated(text: str) -> None:
+    assert checks.no_personal_data(text, text).passed
