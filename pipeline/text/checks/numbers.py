@@ -5,10 +5,10 @@ import re
 from pipeline.text.checks.verdict import quote, verdict
 from pipeline.text.checks.vocabulary import NUMBER_WORDS
 from pipeline.text.spans import Kind, canonical, find_spans
-from pipeline.text.words import WORD
 from schemas.results import Check
 
 _LIST_MARK = re.compile(r"(?m)^[^\S\n]*+(\d{1,2})[.)](?=\s)")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _RANK = re.compile(r"#1(?!\d)")
 
 
@@ -20,7 +20,7 @@ def numbers_from(output: str, *sources: str) -> Check:
     """
     known = {canonical(span) for source in sources for span in find_spans(source, {Kind.NUMBER})}
     known.update(str(int(digits)) for source in sources for digits in re.findall(r"\d{1,40}", source))
-    known.update(str(NUMBER_WORDS.get(word, "")) for source in sources for word in WORD.findall(source.casefold()))
+    known.update(str(NUMBER_WORDS.get(word, "")) for source in sources for word in _LETTERS.findall(source.casefold()))
     spans = find_spans(_RANK.sub("", _without_list_marks(output)), {Kind.NUMBER})
     new = list(dict.fromkeys(span.value for span in spans if canonical(span) not in known))
     return verdict("numbers", f"these numbers are not in what was given, leave them out: {quote(new)}" if new else "")
