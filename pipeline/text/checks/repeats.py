@@ -15,7 +15,7 @@ from schemas.results import Check
 _LOOP_TAIL_CHARS = 20_000
 _MIN_LOOP_CHARS = 24
 _MIN_LOOP_CHARS_DENSE = 12
-_LOOP = re.compile(r"(?s)(\w)\1{19,}|(\S.{1,59}?)\2{5,}")
+_LOOP = re.compile(r"(?s)([^\W_])\1{19,}|(\S.{1,59}?)\2{5,}")
 _SENTENCE_END = re.compile(r"[\n.!?。！？]+")
 _MIN_SENTENCE_CHARS = 15
 _MAX_SENTENCE_REPEATS = 3

@@ -36,6 +36,7 @@ def test_loops_are_found_unless_the_source_has_them(loop: str) -> None:
         "very, very, very good",
         "| --- | --- | --- | --- | --- | --- | --- |",
         "-" * 80,
+        "Signature: " + "_" * 40,
         "Nooooooo!",
         "ha ha ha",
     ],
