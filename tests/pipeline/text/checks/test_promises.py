@@ -48,6 +48,8 @@ def test_what_the_policy_gives_may_be_promised(answer: str) -> None:
         ("It arrives on March 12th.", "march 12th"),
         ("It is due by 12/03/2026.", "12/03/2026"),
         ("Ab Mai 2026 wieder da.", "mai 2026"),
+        ("De levering komt op 12 maart.", "12 maart"),
+        ("De levering komt op vrijdag.", "vrijdag"),
     ],
 )
 def test_what_the_policy_does_not_give_is_named(answer: str, named: str) -> None:
@@ -55,7 +57,16 @@ def test_what_the_policy_does_not_give_is_named(answer: str, named: str) -> None
 
 
 def test_a_date_is_one_date_in_every_spelling() -> None:
-    for date in ("2026-03-12", "12.03.2026", "03/12/2026", "March 12", "12 mars", "12. März", "12 de marzo"):
+    for date in (
+        "2026-03-12",
+        "12.03.2026",
+        "03/12/2026",
+        "March 12",
+        "12 mars",
+        "12. März",
+        "12 de marzo",
+        "12 maart",
+    ):
         assert checks.amounts_from(f"Arriving {date}", "Delivery: 12 March 2026").passed
     assert checks.amounts_from("Pay with your credit card", "").passed
     assert checks.amounts_from("Con su tarjeta de crédito, que tenga un día feliz", "").passed
