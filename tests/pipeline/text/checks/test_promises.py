@@ -68,5 +68,6 @@ def test_a_date_is_one_date_in_every_spelling() -> None:
         "12 maart",
     ):
         assert checks.amounts_from(f"Arriving {date}", "Delivery: 12 March 2026").passed
-    assert checks.amounts_from("Pay with your credit card", "").passed
+    for card in ("credit card", "credit-card", "credit or debit card", "credit/debit card"):
+        assert checks.amounts_from(f"Pay with your {card}", "").passed
     assert checks.amounts_from("Con su tarjeta de crédito, que tenga un día feliz", "").passed
