@@ -33,6 +33,7 @@ def test_what_the_policy_gives_may_be_promised(answer: str) -> None:
         ("Wir melden uns in zwei Tagen.", "zwei tagen"),
         ("Take 25% off.", "25%"),
         ("We pay $20.", "$20"),
+        ("We pay CA$20.", "ca$20"),
         ("Here is a gift card.", "gift card"),
         ("Le enviamos un reemplazo.", "reemplazo"),
         ("Wir schicken Ihnen einen Gutschein.", "gutschein"),
@@ -71,3 +72,9 @@ def test_a_date_is_one_date_in_every_spelling() -> None:
     for card in ("credit card", "credit-card", "credit or debit card", "credit/debit card"):
         assert checks.amounts_from(f"Pay with your {card}", "").passed
     assert checks.amounts_from("Con su tarjeta de crédito, que tenga un día feliz", "").passed
+
+
+@pytest.mark.parametrize("answer", ["Le devolveremos su dinero.", "Devolvemos o valor.", "Vi restituiamo i soldi."])
+def test_money_given_back_is_a_refund(answer: str) -> None:
+    assert not checks.amounts_from(answer, "Returns within 30 days").passed
+    assert checks.amounts_from(answer, _POLICY).passed
