@@ -13,8 +13,12 @@ _BLANK = (
 )
 _ANSWERS = (
     r"translation|translated text|reply|response|answer|rewritten|revised|summary|product description|description"
-    r"|email|e-mail|version|draft|result|traducción|respuesta|traduction|réponse|übersetzung|antwort|traduzione|risposta"
-    r"|tradução|resposta|vertaling|antwoord"
+    r"|e-?mail(?! address)|version|draft|result|traducción|respuesta|traduction|réponse|übersetzung|antwort|traduzione"
+    r"|risposta|tradução|resposta|vertaling|antwoord"
+)
+_YES = (
+    r"(?:¡?(?:sure|certainly|of course|absolutely|claro|por supuesto|bien sûr|natürlich|gerne|certo|certamente"
+    r"|com certeza|natuurlijk)[,.! ]{1,4})?"
 )
 _LEFTOVERS = (
     re.compile(rf"(?i)\[(?:{_BLANK})(?!\w)[^\[\]\n]{{0,60}}\](?!\()"),
@@ -25,15 +29,22 @@ _LEFTOVERS = (
     re.compile(r"(?m)^[^\S\n]*+(?:TODO|TBD|FIXME)[^\S\n]*+$"),
     re.compile(r"(?i)lorem ipsum"),
     re.compile(
-        r"(?i)as an? (?:ai|artificial intelligence|(?:large )?language model)\b[^.\n]{0,30}|i(?:'|’| a)m an ai\b"
-        r"|como (?:modelo de lenguaje|modelo de linguagem|una? ia)\b|en tant qu(?:e |'|’)(?:ia|modèle de langage)\b"
-        r"|als (?:ki|sprachmodell)\b|come modello linguistico\b"
+        r"(?i)as an? (?:ai|artificial intelligence)(?: [\w\-]+){0,4},? (?:i|my)\b|i(?:'|’| a)m an ai\b"
+        r"|as an? (?:ai |large )?language model\b|como (?:um |un )?modelo de (?:lenguaje|linguagem)\b"
+        r"|como (?:una? |uma )?(?:ia|inteligencia artificial|inteligência artificial),"
+        r"|en tant qu(?:e |'|’)(?:ia|modèle de langage)\b|als sprachmodell\b"
+        r"|als ki(?:-\w+)?,? (?:bin|darf|habe|kann|könnte|möchte) ich\b|come modello linguistico\b"
     ),
-    re.compile(r"(?i)\A\s*(?:sure|certainly|of course|absolutely)[,.! ]{1,3}here(?:'s|’s| is| are)\b[^\n:]{0,60}:?"),
-    re.compile(rf"(?i)\A\s*here(?:'s|’s| is| are) (?:the|your|an?|my) [^\n:]{{0,40}}?(?:{_ANSWERS})\b[^\n:]{{0,40}}:"),
     re.compile(
-        rf"(?i)\A\s*(?:aquí (?:está|tienes?)|voici|hier ist|ecco|aqui está|hier is) [^\n:]{{0,30}}?(?:{_ANSWERS})\b"
-        r"[^\n:]{0,40}:"
+        rf"(?i)\A\s*(?:sure|certainly|of course|absolutely)[,.! ]{{1,3}}here(?:'s|’s| is| are) (?:the|your|an?|my) "
+        rf"(?:[^\s:]+ ){{0,4}}?(?:{_ANSWERS}|text|post|tweet|caption|headline)(?!\w)[^\n:]{{0,40}}:?"
+    ),
+    re.compile(
+        rf"(?i)\A\s*{_YES}here(?:'s|’s| is| are) (?:the|your|an?|my) [^\n:]{{0,40}}?(?:{_ANSWERS})\b[^\n:]{{0,40}}:"
+    ),
+    re.compile(
+        rf"(?i)\A\s*{_YES}(?:aquí (?:está|tienes?)|voici|hier ist|ecco|aqui está|hier is) "
+        rf"[^\n:]{{0,30}}?(?:{_ANSWERS})\b[^\n:]{{0,40}}:"
     ),
     re.compile(r"(?is)\A\s*```(?=.*```\s*\Z)"),
     re.compile(r"<\|\w{1,30}\|>|<(?:start|end)_of_turn>|\[/?INST\]|</?think>"),
