@@ -16,7 +16,15 @@ _REFERENCE = re.compile(
     r"(?i)(?:order|pedido|commande|bestell|ordine|encomenda|invoice|factura|facture|rechnung|fattura|ref|ticket"
     r"|tracking|case|serial|sku|isbn)\w*(?:[ .]{1,2}(?:number|no|nr|núm|num|n|id|is|es|est|ist)){0,3}\W{0,4}\Z"
 )
-_DATE_LIKE = re.compile(r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}(?!\d)|\d{1,2}[-./]\d{1,2}[-./]\d{4}(?!\d)")
+_NO_PHONE = re.compile(
+    r"(?:19|20)\d\d([\-./ ])\d{1,2}\1\d{1,2}(?!\d)"  # dates
+    r"|\d{1,2}[\-./]\d{1,2}[\-./]\d{4}(?!\d)|(?:0?[1-9]|[12]\d|3[01])([\-./])(?:0?[1-9]|1[0-2])\2\d\d(?![\d\-./])"
+    r"|(?:19|20)\d\d[\-/](?:19|20)\d\d\Z|\d{1,2}\.\d\d ?- ?\d{1,2}\.\d\d\Z"  # from one year or time to another
+    r"|[1-9]\d?([. ])\d{3}(?:\3\d{3})+\Z"  # thousands
+    r"|\d+(?:\.\d+)*\.\d(?:\.\d+)*+\Z"  # versions and addresses of computers
+)
+"""What has the separators and digits of a phone number and is none."""
+
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
 _STREET_WORDS = r"(?:[\w'’.\-]{1,30} )"
 _ADDRESS = re.compile(
@@ -71,7 +79,7 @@ def _personal_data(message: str) -> Iterable[tuple[str, str, str]]:
 
 def _is_phone(match: re.Match[str], message: str) -> bool:
     value, before = match.group(), message[max(0, match.start() - 30) : match.start()]
-    if len(_digits(value)) > 15 or _DATE_LIKE.match(value) or _REFERENCE.search(before):
+    if len(_digits(value)) > 15 or _NO_PHONE.match(value) or _REFERENCE.search(before):
         return False
     return not value.isdigit() or _PHONE_WORD.search(before) is not None
 

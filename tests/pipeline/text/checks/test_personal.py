@@ -11,6 +11,9 @@ from pipeline.text import checks
         ("Write to Ann@Example.com", "We wrote to ann@example.com.", "e-mail address"),
         ("Call 612 345 678", "We will call +34 612-345-678.", "phone number"),
         ("Mi teléfono: +34612345678", "Le llamamos al 612 345 678.", "phone number"),
+        ("Tel 0170 12 34 567", "Wir rufen 0170 1234567 an.", "phone number"),
+        ("1.800.555.1234", "We call 1-800-555-1234.", "phone number"),
+        ("06.12.34.56.78", "Nous appelons le 06 12 34 56 78.", "phone number"),
         ("call me at 5551234567", "We call (555) 123-4567.", "phone number"),
         ("Card 4111 1111 1111 1111", "Your card 4111111111111111", "card number"),
         ("IBAN DE89 3704 0044 0532 0130 00 please", "We pay to DE89370400440532013000.", "account number"),
@@ -35,6 +38,10 @@ def test_personal_data_is_not_repeated(message: str, answer: str, kind: str) -> 
         "my order 112-3456789-1234567",
         "1234 5678 9012 3456 is no card",
         "It was 1,234.50 on 12/03/2026",
+        "On 12/03/26 14:30, season 2024-2025",
+        "It cost 1.234.567 pesos, not 1 000 000",
+        "Windows 10.0.19045.3803 at 192.168.100.1",
+        "Open 09.00-17.00",
     ],
 )
 def test_order_numbers_and_dates_may_be_repeated(text: str) -> None:
