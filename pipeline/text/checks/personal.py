@@ -14,7 +14,8 @@ _PHONE_WORD = re.compile(
 )
 _REFERENCE = re.compile(
     r"(?i)(?:order|pedido|commande|bestell|ordine|encomenda|invoice|factura|facture|rechnung|fattura|ref|ticket"
-    r"|tracking|case|serial|sku|isbn)\w*(?:[ .]{1,2}(?:number|no|nr|núm|num|n|id|is|es|est|ist)){0,3}\W{0,4}\Z"
+    r"|orden|bestel|tracking|suivi|seguimiento|sendung|spedizione|zending|kundennummer|klantnummer|case|serial|sku|isbn"
+    r"|imei)\w*(?:[ .]{1,2}(?:number|no|nr|núm|num|n[º°]?|id|is|es|est|ist)){0,3}\W{0,4}\Z"
 )
 _NO_PHONE = re.compile(
     r"(?:19|20)\d\d([\-./ ])\d{1,2}\1\d{1,2}(?!\d)"  # dates
@@ -70,6 +71,8 @@ def _personal_data(message: str) -> Iterable[tuple[str, str, str]]:
     for match in _PHONE.finditer(message):
         digits = _digits(match.group())
         if _MIN_CARD_DIGITS <= len(digits) <= _MAX_CARD_DIGITS and _is_card(digits):
+            if match.group().isdigit() and _REFERENCE.search(_before(match, message)):
+                continue  # one number in ten has the check digit of a card
             yield "card number", match.group(), digits
         elif _is_phone(match, message):
             yield "phone number", match.group(), digits[-_TAIL_DIGITS:]
@@ -78,10 +81,14 @@ def _personal_data(message: str) -> Iterable[tuple[str, str, str]]:
 
 
 def _is_phone(match: re.Match[str], message: str) -> bool:
-    value, before = match.group(), message[max(0, match.start() - 30) : match.start()]
+    value, before = match.group(), _before(match, message)
     if len(_digits(value)) > 15 or _NO_PHONE.match(value) or _REFERENCE.search(before):
         return False
     return not value.isdigit() or _PHONE_WORD.search(before) is not None
+
+
+def _before(match: re.Match[str], message: str) -> str:
+    return message[max(0, match.start() - 30) : match.start()]
 
 
 def _is_card(digits: str) -> bool:

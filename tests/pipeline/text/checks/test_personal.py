@@ -35,6 +35,10 @@ def test_personal_data_is_not_repeated(message: str, answer: str, kind: str) -> 
     [
         "Order 123-456-7890 of 2026-03-12",
         "Order number: 123456789",
+        "Order 4539578763621486",
+        "Pedido nº 123-456-7890, número de seguimiento 123-4567-890",
+        "bestelnummer 123-456-7890",
+        "Sendungsnummer: 0034 0434 1612",
         "my order 112-3456789-1234567",
         "1234 5678 9012 3456 is no card",
         "It was 1,234.50 on 12/03/2026",
