@@ -10,7 +10,8 @@ from schemas.results import Check
 
 _PHONE = re.compile(r"(?<![\w#+])\+?\(?\d(?:[ ().\-/\u00a0]{0,2}\d){6,24}(?!\w)")
 _PHONE_WORD = re.compile(
-    r"(?i)(?<!\w)(?:phone|call|tel|mobile|cell|whatsapp|móvil|movil|llam|appel|portable|handy|cellulare)"
+    r"(?i)(?<!\w)(?:phone|call|t[eé]l|mobile|cell|whatsapp|móvil|movil|llam|appel|portable|handy|cellulare"
+    r"|(?:my|mi|mon|meine|il mio|meu|mijn) n[uú]m)"
 )
 _REFERENCE = re.compile(
     r"(?i)(?:order|pedido|commande|bestell|ordine|encomenda|invoice|factura|facture|rechnung|fattura|ref|ticket"
@@ -26,13 +27,13 @@ _NO_PHONE = re.compile(
 )
 """What has the separators and digits of a phone number and is none."""
 
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
+_IBAN = re.compile(r"(?ai)(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
 _STREET_WORDS = r"(?:[\w'’.\-]{1,30} )"
 _ADDRESS = re.compile(
     r"(?i)(?<!\w)(?:"
     rf"\d{{1,5}}[a-z]? {_STREET_WORDS}{{1,4}}(?:street|st|avenue|ave|road|rd|lane|ln|drive|dr|boulevard|blvd|court|ct)"
     rf"|\d{{1,5}}(?: bis)?,? (?:rue|avenue|boulevard|place|chemin|allée) {_STREET_WORDS}{{0,4}}[\w'’.\-]{{2,30}}"
-    rf"|(?:calle|avenida|plaza|paseo|via|viale|piazza|corso|rua|travessa) {_STREET_WORDS}{{0,4}}"
+    rf"|(?:calle|c/|avenida|plaza|paseo|via|viale|piazza|corso|rua|travessa) {_STREET_WORDS}{{0,4}}"
     r"[\w'’.\-]{2,30},? (?:n[.º°o]{0,2} ?)?\d{1,5}"
     r"|[^\W\d_]{2,30}(?:straße|strasse|str\.|weg|platz|allee|gasse|straat|laan|plein) \d{1,5}[a-z]?"
     r")(?!\w)"
