@@ -1,4 +1,4 @@
-"""Support replies: every shape of a conversation, every check able to fail, and row text that stays row text."""
+"""Support replies: every check able to fail, a person called where one is needed, and row text that stays row text."""
 
 import json
 from pathlib import Path
@@ -7,13 +7,12 @@ import pyarrow as pa
 import pytest
 
 import pipeline.engines.scripted
-from jobs.tasks.reply import Conversation, Reply, ReplyOptions, Turn
+from jobs.conversations import Conversation
+from jobs.tasks.reply import Reply, ReplyOptions
 from pipeline.decoding import Choice
 from pipeline.elements import Completion, Request
 from pipeline.errors import RowError, UsageError
 from pipeline.prompts import Chat, Text, readable
-from pipeline.validation import validate_row
-from schemas.envelope import ErrorClass
 
 POLICY = "Goods can be sent back within 30 days. Refunds are paid within 5 working days."
 GOOD = "Thank you for your message. You can send the lamp back within 30 days, and we are glad to help you with it."
@@ -58,62 +57,6 @@ def _failed(result) -> set[str]:
 
 def _text_of(prompt: Chat) -> str:
     return "".join(part.value for m in prompt.messages for part in m.content if isinstance(part, Text))
-
-
-# What a conversation may look like
-
-
-@pytest.mark.parametrize(
-    ("given", "turns"),
-    [
-        ("Where is it?", [("customer", "Where is it?")]),
-        ("[unreadable] it broke", [("customer", "[unreadable] it broke")]),
-        ("[" * 100_000, [("customer", "[" * 100_000)]),
-        ('{"role": "customer"}', [("customer", '{"role": "customer"}')]),
-        (["Hello?", None, " ", "Where is it?"], None),
-        (["Hello?", " ", "Where is it?"], [("customer", "Hello?"), ("customer", "Where is it?")]),
-        (
-            [_turn("user", "Hi"), _turn("Assistant", "Hello"), {"role": "CLIENT", "content": "Bye", "at": 3}],
-            [("customer", "Hi"), ("agent", "Hello"), ("customer", "Bye")],
-        ),
-        ('[{"role": "customer", "content": "Hi"}, "there"]', [("customer", "Hi"), ("customer", "there")]),
-        ('["half an emoji: \\ud83d"]', [("customer", "half an emoji: ?")]),
-        ([_turn("system", "You are a bot."), _turn("customer", "Hi"), _turn("agent", None)], [("customer", "Hi")]),
-        ([_turn("robot", "Hi")], None),
-        ([{"text": "Hi"}], None),
-        ([_turn("customer", 7)], None),
-        ([["Hi"]], None),
-        ([7], None),
-        (7, None),
-        ({"role": "customer", "text": "Hi"}, None),
-    ],
-)
-def test_every_shape_of_a_conversation_is_read_or_refused(given, turns, row) -> None:
-    if turns is None:
-        with pytest.raises(RowError) as caught:
-            validate_row(_task(), row(given))
-        assert caught.value.error_class == ErrorClass.INVALID_ROW
-    else:
-        record = validate_row(_task(), row(given))
-        assert record == Conversation(messages=tuple(Turn(role=role, text=text) for role, text in turns))
-
-
-@pytest.fixture
-def row():
-    from pipeline.elements import Row, RowRef
-
-    def make(messages, **fields) -> Row:
-        value = messages.encode() if isinstance(messages, str) else messages
-        return Row(RowRef(0, 0), {"messages": value, **fields})
-
-    return make
-
-
-@pytest.mark.parametrize("given", [[], "[]", [" "], [_turn("agent", "Hello?")], [_turn("customer", None)], " "])
-def test_a_conversation_without_a_customer_is_empty(given, row) -> None:
-    with pytest.raises(RowError) as caught:
-        validate_row(_task(), row(given))
-    assert caught.value.error_class == ErrorClass.EMPTY_TEXT
 
 
 # Prompts

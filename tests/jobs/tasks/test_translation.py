@@ -11,7 +11,7 @@ from pipeline.errors import RowError, UsageError
 from pipeline.prompts import Chat, Text
 from schemas.records import TextRecord
 
-GLOSSARY = str(Path(__file__).parents[2] / "jobs/data/glossary.toml")
+GLOSSARY = str(Path(__file__).parents[3] / "jobs/data/glossary.toml")
 
 
 def _task(**options) -> Translation:
