@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -57,6 +58,15 @@ class Format(BaseModel):
                 raise ValueError(f"the example's {name} is not {'a list of texts' if name in lists else 'a text'}")
         return self
 
+    def limits(self, min_words: int | None, max_words: int | None) -> tuple[int, int]:
+        """Least and most words: where a brief gives one end only, the format's other end makes room for it."""
+        least, most = self.min_words, self.max_words
+        if max_words:
+            least, most = min(least, max(1, max_words // 2)), max_words
+        if min_words is not None:
+            least, most = min_words, max_words or max(most, 3 * min_words // 2)
+        return least, most
+
     def schema_text(self) -> str:
         """The JSON schema of an answer, the same text for every brief of the format."""
         properties = {name: _PART_SCHEMAS[name] for name in self.fields}
@@ -83,6 +93,18 @@ def read_formats(path: str | None) -> dict[str, Format]:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read the formats {path}: {error}") from None
     return formats
+
+
+def find_format(formats: Mapping[str, Format], name: str) -> Format:
+    """The format of that name.
+
+    Raises:
+        ValueError: if there is none; it names the nearest.
+    """
+    if name in formats:
+        return formats[name]
+    near = get_close_matches(name, formats) or list(formats)
+    raise ValueError(f"unknown format {name[:40]!r}; known are: {', '.join(near)}")
 
 
 def _parse(path: str, text: str) -> dict[str, Format]:

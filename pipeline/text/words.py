@@ -46,6 +46,11 @@ def _is_border(text: str, index: int) -> bool:
     return not (_BORDERED.match(text, index) and _BORDERED.match(text, index - 1)) if index > 0 else True
 
 
+def count_words(text: str) -> int:
+    """How many words a text has; in scripts without spaces two characters count as one."""
+    return len(WORD.findall(text)) + (len(UNSPACED_CHAR.findall(text)) + 1) // 2
+
+
 def folded(text: str) -> str:
     """The text without what two spellings of it may differ by: case, kinds of apostrophe, spaces."""
     return " ".join(unicodedata.normalize("NFC", text).casefold().replace("’", "'").split())

@@ -3,17 +3,13 @@
 from collections.abc import Iterable
 
 from pipeline.text.checks.verdict import quote, verdict
-from pipeline.text.words import UNSPACED_CHAR, WORD, folded, has_word
+from pipeline.text.words import count_words, folded, has_word
 from schemas.results import Check
 
 
 def length_words(output: str, low: int | None, high: int | None) -> Check:
-    """Fails when the answer has fewer than `low` or more than `high` words.
-
-    A word is a run of letters and digits, with what joins them ("don't", "well-known", "3.5"). In scripts without
-    spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) two characters count as one word.
-    """
-    count = len(WORD.findall(output)) + (len(UNSPACED_CHAR.findall(output)) + 1) // 2
+    """Fails when the answer has fewer than `low` or more than `high` words (`count_words`)."""
+    count = count_words(output)
     problem = ""
     if low is not None and count < low:
         problem = f"the answer has {count} words; write at least {low}"

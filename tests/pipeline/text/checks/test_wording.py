@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.text import checks
+from pipeline.text.words import count_words
 from schemas.results import Check
 
 
@@ -13,12 +14,14 @@ from schemas.results import Check
         ("don't do well-known 3.5 things", 5),
         ("送货晚了", 2),
         ("送货晚了吗", 3),
+        ("このランプは机を明るく照らします。", 8),
         ("Django 框架", 2),
         ("😀 — !", 0),
         ("हिन्दी भाषा", 2),
     ],
 )
 def test_words_are_counted(text: str, words: int) -> None:
+    assert count_words(text) == words
     assert checks.length_words(text, words, words).passed
     assert checks.length_words(text, None, None).passed
     assert not checks.length_words(text, words + 1, None).passed
