@@ -46,7 +46,7 @@ def find_task(reference: str) -> type[AnyTask]:
 def _load_task(file: Path, name: str) -> type[AnyTask]:
     if not file.is_file():
         raise UsageError(f"no task file {file}", "`textmill tasks new FILE` writes one to start from")
-    module = _load_module(file)
+    module = load_module(file)
     task = getattr(module, name, None)
     if not (isinstance(task, type) and issubclass(task, Task)):
         known = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Task) and v is not Task]
@@ -62,7 +62,7 @@ def _load_task(file: Path, name: str) -> type[AnyTask]:
     return task
 
 
-def _load_module(file: Path) -> ModuleType:
+def load_module(file: Path) -> ModuleType:
     """The module of a file, once for each state of the file; it stays importable by name, for pickles' sake."""
     try:
         content = file.read_bytes()

@@ -8,66 +8,28 @@ is certain, then checked; a piece that fails a check is asked for once more.
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from pydantic import Field, field_validator
 from sacrebleu.metrics import CHRF
 
-from pipeline.decoding import FreeText
+from jobs.pieces import AUTO, pieces_of, source_of, surely_in
+from jobs.translation_prompts import translation_decoding, translation_prompt
 from pipeline.elements import Answers, Completion, Question
 from pipeline.errors import RowError
-from pipeline.prompts import Chat, Message, Text
+from pipeline.prompts import Chat
 from pipeline.task import Complaint, Example, RetryOptions, Task, complain_of_checks
 from pipeline.text import checks
 from pipeline.text.glossary import kept_glossary, read_glossary, terms_in
-from pipeline.text.languages import Detected, detect, is_language, language_name, normal_code
+from pipeline.text.languages import Detected, language_name, normal_code
 from pipeline.text.repair import put_right
-from pipeline.text.splitting import Piece, join_text, split_text
+from pipeline.text.splitting import Piece, join_text
 from schemas.envelope import ErrorClass
 from schemas.records import TextRecord
 from schemas.results import Check, CheckedResult
 
-_SURE = 0.8
-"""A detected language of this confidence is taken for the text's."""
-_TOKEN_STEP = 64
 _BACK = "/back"
-
-_RULES = (
-    "You are a professional translator. Translate every message of the user {from_}into {to}. Keep placeholders, "
-    "markup, URLs and numbers exactly as they are. Answer with the translation only."
-)
-_SHOWN = (
-    "Hello {name}, your order %s is on its way.",
-    "Please check your details at <b>https://example.com</b> before 5 pm.",
-)
-_EXAMPLES = {
-    "de": (
-        "Hallo {name}, Ihre Bestellung %s ist unterwegs.",
-        "Bitte prüfen Sie Ihre Daten vor 5 Uhr nachmittags auf <b>https://example.com</b>.",
-    ),
-    "es": (
-        "Hola {name}, su pedido %s está en camino.",
-        "Compruebe sus datos en <b>https://example.com</b> antes de las 5 de la tarde.",
-    ),
-    "fr": (
-        "Bonjour {name}, votre commande %s est en route.",
-        "Veuillez vérifier vos données sur <b>https://example.com</b> avant 5 heures de l'après-midi.",
-    ),
-    "it": (
-        "Ciao {name}, il tuo ordine %s è in arrivo.",
-        "Controlla i tuoi dati su <b>https://example.com</b> prima delle 5 del pomeriggio.",
-    ),
-    "nl": (
-        "Hallo {name}, uw bestelling %s is onderweg.",
-        "Controleer uw gegevens op <b>https://example.com</b> vóór 5 uur 's middags.",
-    ),
-    "pt": (
-        "Olá {name}, o seu pedido %s está a caminho.",
-        "Verifique os seus dados em <b>https://example.com</b> antes das 5 da tarde.",
-    ),
-}
-"""What `_SHOWN` is in the languages that are asked for most; the others do without."""
+_CHRF = CHRF()
 
 
 class TranslationOptions(RetryOptions):
@@ -77,7 +39,7 @@ class TranslationOptions(RetryOptions):
         min_length=1, description="Language to translate into, a code or a name; may be repeated."
     )
     source: str = Field(
-        "auto", description="Language of the texts, or auto: found out for each.", json_schema_extra={"flag": "--from"}
+        AUTO, description="Language of the texts, or auto: found out for each.", json_schema_extra={"flag": "--from"}
     )
     glossary: str | None = Field(None, description="TOML file with terms and their translations, or names to keep.")
     back_translate: bool = Field(
@@ -96,7 +58,7 @@ class TranslationOptions(RetryOptions):
     @field_validator("source")
     @classmethod
     def _known_source(cls, source: str) -> str:
-        return source if source == "auto" else _code(source)
+        return source if source == AUTO else _code(source)
 
 
 def _code(language: str) -> str:
@@ -168,7 +130,7 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
         """Each piece into each language, called `es/0`, `es/1` and so on."""
         source = self._source(record).language
         return [
-            Question(f"{to}/{i}", self._prompt(piece.text, source, to), _decoding(piece.text))
+            Question(f"{to}/{i}", self._prompt(piece.text, source, to), translation_decoding(piece.text))
             for to in self.options.to
             for i, piece in enumerate(self._to_translate(record, to))
         ]
@@ -196,7 +158,7 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
             except RowError:
                 continue
             prompt = self._prompt(there, name.partition("/")[0], source)
-            asked.append(Question(name + _BACK, prompt, _decoding(there)))
+            asked.append(Question(name + _BACK, prompt, translation_decoding(there)))
         return asked
 
     def parse(self, record: TextRecord, index: int, answers: Answers) -> TranslationResult:
@@ -240,24 +202,17 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
         return TranslationOptions(to=("es",))
 
     def _source(self, record: TextRecord) -> Detected:
-        return _source_of(record.text, self.options.source)
+        return source_of(record.text, self.options.source)
 
     def _pieces(self, record: TextRecord, to: str) -> tuple[Piece, ...]:
-        return _pieces_of(record.text, self.options.source, normal_code(to), self.options.piece_chars)
+        return pieces_of(record.text, self.options.source, normal_code(to), self.options.piece_chars)
 
     def _to_translate(self, record: TextRecord, to: str) -> list[Piece]:
         return [piece for piece in self._pieces(record, to) if piece.translate]
 
     def _prompt(self, piece: str, source: str, to: str) -> Chat:
-        """The rules, examples, the glossary's terms that occur as further examples, and the piece."""
-        from_ = "" if source == "und" else f"from {language_name(source)} "
-        turns = [Message("system", (_RULES.format(from_=from_, to=language_name(to)),))]
-        if source in ("en", "und"):
-            shown = zip(_SHOWN, _EXAMPLES.get(normal_code(to), ()), strict=False)
-            turns += [turn for pair in shown for turn in _turns(*pair)]
-        for term in terms_in(piece, self._terms, to):
-            turns += _turns(term.source, term.target(to) or "")
-        return Chat((*turns, Message("user", (Text(piece, may_cut=False),))))
+        terms = [(term.source, term.target(to) or "") for term in terms_in(piece, self._terms, to)]
+        return translation_prompt(piece, source, to, terms)
 
     def _translated(self, record: TextRecord, answers: Answers, name: str) -> str:
         to, _, number = name.partition("/")
@@ -278,7 +233,7 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
             checks.kept_emoji(source, output),
             kept_glossary(source, output, self._terms, to),
             checks.in_language(output, passed),
-            checks.not_copied(source, output, same_language_expected=_surely_in(source, passed)),
+            checks.not_copied(source, output, same_language_expected=surely_in(source, passed)),
             checks.length_ratio(source, output),
             checks.no_loop(output, source),
         ]
@@ -291,42 +246,3 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
         if not names or len(texts) < len(names):
             return None
         return min(100.0, float(_CHRF.sentence_score(join_text(pieces, texts), [record.text]).score))
-
-
-_CHRF = CHRF()
-
-
-# What follows is asked for again and again while a row is at work: for each of its pieces, in each round.
-
-
-@lru_cache(maxsize=512)
-def _source_of(text: str, given: str) -> Detected:
-    return detect(text) if given == "auto" else Detected(given, 1.0)
-
-
-@lru_cache(maxsize=512)
-def _pieces_of(text: str, given: str, target: str, piece_chars: int) -> tuple[Piece, ...]:
-    """The text's pieces; what is in the target language already is copied."""
-    source = _source_of(text, given)
-    if source.confidence >= _SURE and normal_code(source.language) == target:
-        return (Piece(text, translate=False),)
-    pieces = split_text(text, piece_chars)
-    if given == "auto":
-        pieces = [Piece(piece.text, piece.translate and not _surely_in(piece.text, target)) for piece in pieces]
-    return tuple(pieces)
-
-
-@lru_cache(maxsize=4096)
-def _surely_in(text: str, code: str) -> bool:
-    found = detect(text)
-    return found.confidence >= _SURE and found.language == code and is_language(text, code) is True
-
-
-def _turns(source: str, target: str) -> tuple[Message, Message]:
-    return Message("user", (source,)), Message("assistant", (target,))
-
-
-def _decoding(piece: str) -> FreeText:
-    """Room for a translation twice as long, in steps, so that there are few ways of decoding."""
-    tokens = 48 + 2 * len(piece.encode()) / 3
-    return FreeText(max_tokens=_TOKEN_STEP * math.ceil(tokens / _TOKEN_STEP))

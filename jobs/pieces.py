@@ -1,0 +1,40 @@
+"""The pieces of a text that are translated, each by itself, and the language that it is in.
+
+All of it is remembered, for it is asked for again and again while a row is at work: for each of its pieces, in each
+round.
+"""
+
+from functools import lru_cache
+
+from pipeline.text.languages import Detected, detect, is_language, normal_code
+from pipeline.text.splitting import Piece, split_text
+
+AUTO = "auto"
+"""Given for the language of texts, it is found out for each."""
+_SURE = 0.8
+"""A detected language of this confidence is taken for the text's."""
+
+
+@lru_cache(maxsize=512)
+def source_of(text: str, given: str) -> Detected:
+    """The language of a text: the one that is given, or else the one that is found."""
+    return detect(text) if given == AUTO else Detected(given, 1.0)
+
+
+@lru_cache(maxsize=512)
+def pieces_of(text: str, given: str, target: str, piece_chars: int) -> tuple[Piece, ...]:
+    """The text's pieces; what is in the target language already is copied."""
+    source = source_of(text, given)
+    if source.confidence >= _SURE and normal_code(source.language) == target:
+        return (Piece(text, translate=False),)
+    pieces = split_text(text, piece_chars)
+    if given == AUTO:
+        pieces = [Piece(piece.text, piece.translate and not surely_in(piece.text, target)) for piece in pieces]
+    return tuple(pieces)
+
+
+@lru_cache(maxsize=4096)
+def surely_in(text: str, code: str) -> bool:
+    """Whether there is no doubt that a text is in a language."""
+    found = detect(text)
+    return found.confidence >= _SURE and found.language == code and is_language(text, code) is True
