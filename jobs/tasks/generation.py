@@ -189,13 +189,8 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
     @classmethod
     def examples(cls) -> Sequence[Example[Brief]]:
         """A product, and a post about an event."""
-        lamp = Brief(
-            topic="Aldery desk lamp",
-            facts=["7 watt LED", "arm of 40 cm"],
-            audience="students",
-            min_words=5,
-            max_words=60,
-        )
+        facts = ["7 watt LED", "arm of 40 cm"]
+        lamp = Brief(topic="Aldery desk lamp", facts=facts, audience="students", min_words=5, max_words=60)
         fair = Brief(topic="Spring fair", facts=["Saturday from 10", "free entry"], format="social_post", min_words=3)
         body = "The Aldery desk lamp has a 7 watt LED and an arm of 40 cm, so that your desk stays free."
         post = {
