@@ -112,10 +112,9 @@ def check_distinct(draft: Draft, earlier: Sequence[Draft]) -> Check:
 
 def best_draft(candidates: Sequence[Draft], wanted: Wanted, taken: Sequence[Draft]) -> Draft | None:
     """The candidate that is no copy of one that is taken and fails the fewest checks; None if there is none."""
-    texts = [draft.text() for draft in taken]
 
     def rank(draft: Draft) -> tuple[bool, int]:
-        copied = bool(checks.distinct([*texts, draft.text()]))
-        return copied, sum(not check.passed for check in check_draft(draft, wanted))
+        failed = sum(not check.passed for check in check_draft(draft, wanted))
+        return not check_distinct(draft, taken).passed, failed
 
     return min(candidates, key=rank, default=None)

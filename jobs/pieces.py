@@ -23,13 +23,20 @@ def source_of(text: str, given: str) -> Detected:
 
 @lru_cache(maxsize=512)
 def pieces_of(text: str, given: str, target: str, piece_chars: int) -> tuple[Piece, ...]:
-    """The text's pieces; what is in the target language already is copied."""
+    """The text's pieces; what is in the target language already is copied.
+
+    A text can hold several languages, whatever the whole of it is taken for, so each piece has its say: in a text of
+    another language those are copied that are surely in the target's, in one of the target language those are
+    translated that are surely not.
+    """
     source = source_of(text, given)
-    if source.confidence >= _SURE and normal_code(source.language) == target:
-        return (Piece(text, translate=False),)
+    arrived = source.confidence >= _SURE and normal_code(source.language) == target
     pieces = split_text(text, piece_chars)
     if given == AUTO:
-        pieces = [Piece(piece.text, piece.translate and not surely_in(piece.text, target)) for piece in pieces]
+        needed = surely_not_in if arrived else lambda piece, code: not surely_in(piece, code)
+        pieces = [Piece(piece.text, piece.translate and needed(piece.text, target)) for piece in pieces]
+    if arrived and (given != AUTO or not any(piece.translate for piece in pieces)):
+        return (Piece(text, translate=False),)
     return tuple(pieces)
 
 
@@ -38,3 +45,10 @@ def surely_in(text: str, code: str) -> bool:
     """Whether there is no doubt that a text is in a language."""
     found = detect(text)
     return found.confidence >= _SURE and found.language == code and is_language(text, code) is True
+
+
+@lru_cache(maxsize=4096)
+def surely_not_in(text: str, code: str) -> bool:
+    """Whether there is no doubt that a text is in another language."""
+    found = detect(text)
+    return found.confidence >= _SURE and found.language != code and is_language(text, code) is False

@@ -13,7 +13,7 @@ from jobs.conversations import Role, Turn
 from jobs.intents import LETTERS
 from jobs.reply_data import Shown, reply_data
 from pipeline.decoding import FreeText
-from pipeline.prompts import Chat, Message, Segment, Text
+from pipeline.prompts import Chat, Message, Segment, Text, readable
 
 ASK_INTENT = "Intent?"
 ASK_HANDOVER = "Must a person take over, yes or no?"
@@ -94,8 +94,7 @@ def reply_decoding(max_words: int) -> FreeText:
 def _told(shown: Shown) -> str:
     """What an example gives, all of it constant."""
     turns = [Turn(role=role, text=text) for role, text in zip(cycle(_SIDES), shown.said, strict=False)]
-    given = give(shown.product, shown.policy, turns)
-    return "".join(segment.value if isinstance(segment, Text) else segment for segment in given)
+    return readable(tuple(give(shown.product, shown.policy, turns)))
 
 
 def _one_line(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from jobs.tasks import all_tasks, find_task
-from pipeline.contract import CHECKS
+from pipeline.contract import CHECKS, with_example_options
 from pipeline.errors import RunError, UsageError
 from pipeline.prompts import PromptRenderer, readable
 from pipeline.requests import plain_template
@@ -27,7 +27,7 @@ def example_task(reference: str) -> AnyTask:
         UsageError: if there is none.
     """
     task = find_task(reference)
-    return task(task.example_options(), task.forms[0])
+    return next(iter(with_example_options(task)))[1]
 
 
 def describe_task(task: AnyTask) -> Iterator[tuple[str, str]]:
@@ -73,20 +73,19 @@ def write_new(file: Path) -> None:
 
 
 def try_contract(reference: str) -> Iterator[tuple[str, str | None]]:
-    """What each contract test says, with what is wrong if it does not hold, in every form of prompt.
+    """What each contract test says, with what is wrong if it does not hold, in every form and with all example options.
 
     Raises:
-        UsageError: if there is no such task.
+        UsageError: if there is no such task, or it refuses its own example options.
     """
-    task = find_task(reference)
-    for form in task.forms:
+    for about, task in with_example_options(find_task(reference)):
         for says, holds in CHECKS.items():
-            yield f"{says} ({form})", _problem(holds, task, form)
+            yield f"{says} ({about})", _problem(holds, task)
 
 
-def _problem(holds: Callable[[AnyTask], None], task: type[AnyTask], form: str) -> str | None:
+def _problem(holds: Callable[[AnyTask], None], task: AnyTask) -> str | None:
     try:
-        holds(task(task.example_options(), form))
+        holds(task)
     except AssertionError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - whatever the task raises is what its author wants to know

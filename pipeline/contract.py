@@ -16,6 +16,7 @@ import pyarrow as pa
 from pipeline.decoding import Choice, Decoding, Json
 from pipeline.elements import Answer, Case, Completion, Failure, RowRef
 from pipeline.engines.scripted import made_up
+from pipeline.errors import UsageError
 from pipeline.outcomes import settle_case
 from pipeline.prompts import Bare, Chat, PromptRenderer, Text, readable
 from pipeline.task import AnyTask, Example
@@ -101,6 +102,19 @@ def raises_row_errors_only(task: AnyTask, rounds: int = 60, seed: int = 0) -> No
         for outcome in outcomes:
             if outcome.failure is None:
                 task.result.model_validate(outcome.values)
+
+
+def with_example_options(task: type[AnyTask]) -> Iterator[tuple[str, AnyTask]]:
+    """The task in each form with each set of its example options that the form takes; the first form takes them all."""
+    for form in task.forms:
+        for about, options in task.example_options().items():
+            try:
+                made = task(options, form)
+            except UsageError:
+                if form == task.forms[0]:
+                    raise
+                continue
+            yield f"{form}, {about}", made
 
 
 CHECKS: Mapping[str, Callable[[AnyTask], None]] = {

@@ -146,9 +146,12 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         """A few records with plausible answers, valid under the default options."""
 
     @classmethod
-    def example_options(cls) -> Options:
-        """Options that the examples are valid under: the defaults, unless there are some without."""
-        return cls.options_model()
+    def example_options(cls) -> Mapping[str, Options]:
+        """Sets of options that the examples are valid under, by what they are about.
+
+        The first, the defaults unless there are some without, is the one that docs show; each keeps the contract.
+        """
+        return {"defaults": cls.options_model()}
 
     def check(self, record: RecordT) -> None:
         """Refuse a record that cannot have an answer, before anything is spent on it.

@@ -36,6 +36,7 @@ CODES = string.ascii_uppercase + string.ascii_lowercase
 _ANSWER = "answer"
 _NO_TEXTS = ("N/A", "...", "Hello,")
 """Texts that say nothing. Source: Zhao et al., Calibrate Before Use, ICML 2021, who take such ones."""
+_LABELS = str(files("jobs") / "data" / "labels.toml")
 _PRIORS = tuple(f"prior {number}" for number in range(len(_NO_TEXTS)))
 _YES_NO = Choice(("yes", "no"), ("Yes", "No"))
 
@@ -196,12 +197,23 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
             "account": "I cannot log in any more.",
         }
         nothing = dict.fromkeys(_PRIORS, "feedback")
-        return [Example(TextRecord(text=text), {_ANSWER: label, **nothing}) for label, text in texts.items()]
+        names = [label.name for label in read_labels(_LABELS)]
+        return [
+            Example(
+                TextRecord(text=text),
+                {_ANSWER: label, **nothing, **{name: "yes" if name == label else "no" for name in names}},
+            )
+            for label, text in texts.items()
+        ]
 
     @classmethod
-    def example_options(cls) -> ClassificationOptions:
-        """The labels of the examples."""
-        return ClassificationOptions(labels=str(files("jobs") / "data" / "labels.toml"))
+    def example_options(cls) -> Mapping[str, ClassificationOptions]:
+        """The labels of the examples; one of them, or several."""
+        return {
+            "one label": ClassificationOptions(labels=_LABELS),
+            "uncalibrated": ClassificationOptions(labels=_LABELS, calibrate=False),
+            "several labels": ClassificationOptions(labels=_LABELS, multi=True),
+        }
 
     @property
     def _names(self) -> tuple[str, ...]:

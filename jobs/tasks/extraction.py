@@ -140,6 +140,6 @@ class Extraction(SimpleTask[TextRecord, CheckedResult, ExtractionOptions]):
         ]
 
     @classmethod
-    def example_options(cls) -> ExtractionOptions:
+    def example_options(cls) -> Mapping[str, ExtractionOptions]:
         """The schema of the examples."""
-        return ExtractionOptions(json_schema=str(files("jobs") / "data" / "order.schema.json"))
+        return {"an order": ExtractionOptions(json_schema=str(files("jobs") / "data" / "order.schema.json"))}

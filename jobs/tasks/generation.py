@@ -187,6 +187,11 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
         return name.partition("/")[0] == str(index + 1)
 
     @classmethod
+    def example_options(cls) -> Mapping[str, GenerationOptions]:
+        """One text, or two."""
+        return {"defaults": GenerationOptions(), "two variants": GenerationOptions(variants=2)}
+
+    @classmethod
     def examples(cls) -> Sequence[Example[Brief]]:
         """A product, and a post about an event."""
         facts = ["7 watt LED", "arm of 40 cm"]
@@ -197,9 +202,12 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
             "body": "Come to our spring fair on Saturday from 10, entry is free and all are welcome!",
             "hashtags": ["#Spring"],
         }
+        other = {**post, "body": "Spring is here! Our fair opens on Saturday at 10, and entry is free."}
+        lamps = [{"title": "Aldery desk lamp", "body": text} for text in (body, f"Meet the Aldery lamp. {body}")]
+        names = ("1/1", "2/1")
         return [
-            Example(lamp, {"1/1": json.dumps({"title": "Aldery desk lamp", "body": body})}),
-            Example(fair, {"1/1": json.dumps(post)}),
+            Example(lamp, dict(zip(names, map(json.dumps, lamps), strict=True))),
+            Example(fair, dict(zip(names, map(json.dumps, (post, other)), strict=True))),
         ]
 
     def _num_variants(self, record: Brief | None) -> int:

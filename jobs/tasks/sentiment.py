@@ -5,7 +5,7 @@ from asking the model for a number. So a row costs one forward pass, and as many
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -14,6 +14,7 @@ from jobs.aspects import (
     MAX_ASPECTS,
     MAX_OPEN_TOKENS,
     Aspect,
+    AspectLabel,
     ListedAspects,
     aspect_decoding,
     aspect_prompt,
@@ -208,13 +209,30 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
         )
 
     @classmethod
+    def example_options(cls) -> Mapping[str, SentimentOptions]:
+        """Without aspects, with some that are named, and with some to be found."""
+        return {
+            "defaults": SentimentOptions(),
+            "named aspects": SentimentOptions(aspect_names=("quality", "price")),
+            "open aspects": SentimentOptions(find_aspects="open"),
+        }
+
+    @classmethod
     def examples(cls) -> Sequence[Example[TextRecord]]:
-        """One text for each label."""
+        """One text for each label, with what it says of its quality and its price."""
+        shown: tuple[tuple[str, Label, AspectLabel], ...] = (
+            ("I would buy it again at once.", "positive", "not_mentioned"),
+            ("The box holds two screws and a key.", "neutral", "not_mentioned"),
+            ("Broke on the first day.", "negative", "negative"),
+            ("Lovely colours, awful fit.", "mixed", "mixed"),
+        )
+        listed = ListedAspects(aspects=[]).model_dump_json()
         return [
-            Example(TextRecord(text="I would buy it again at once."), {"answer": "positive"}),
-            Example(TextRecord(text="The box holds two screws and a key."), {"answer": "neutral"}),
-            Example(TextRecord(text="Broke on the first day."), {"answer": "negative"}),
-            Example(TextRecord(text="Lovely colours, awful fit."), {"answer": "mixed"}),
+            Example(
+                TextRecord(text=text),
+                {"answer": label, "aspect/0": quality, "aspect/1": "not_mentioned", "aspects": listed},
+            )
+            for text, label, quality in shown
         ]
 
     def _shown(self, examples: Sequence[tuple[str, Label]]) -> list[tuple[str, Label]]:

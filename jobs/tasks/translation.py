@@ -184,22 +184,34 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
     @classmethod
     def examples(cls) -> Sequence[Example[TextRecord]]:
         """Into Spanish: a sentence with a placeholder, two lines, and a text that is Spanish already."""
+        paid = "Dear {name}, we have received your payment of 25.50 euros today."
+        hours = "# Opening hours\n- We are open from Monday to Friday.\n- https://example.com/hours"
+        done = "Este texto ya está escrito en español, así que no hay nada que hacer."
         return [
             Example(
-                TextRecord(text="Dear {name}, we have received your payment of 25.50 euros today."),
-                {"es/0": "Estimado {name}, hemos recibido hoy su pago de 25,50 euros."},
+                TextRecord(text=paid),
+                {"es/0": "Estimado {name}, hemos recibido hoy su pago de 25,50 euros.", "es/0/back": paid},
             ),
             Example(
-                TextRecord(text="# Opening hours\n- We are open from Monday to Friday.\n- https://example.com/hours"),
-                {"es/0": "Horario de apertura", "es/1": "Abrimos de lunes a viernes."},
+                TextRecord(text=hours),
+                {
+                    "es/0": "Horario de apertura",
+                    "es/0/back": "Opening hours",
+                    "es/1": "Abrimos de lunes a viernes.",
+                    "es/1/back": "We open from Monday to Friday.",
+                },
             ),
-            Example(TextRecord(text="Este texto ya está escrito en español, así que no hay nada que hacer."), {}),
+            Example(TextRecord(text=done), {"en/0": "This text is in Spanish already, so there is nothing to do."}),
         ]
 
     @classmethod
-    def example_options(cls) -> TranslationOptions:
-        """Into Spanish."""
-        return TranslationOptions(to=("es",))
+    def example_options(cls) -> Mapping[str, TranslationOptions]:
+        """Into Spanish, and back."""
+        return {
+            "into Spanish": TranslationOptions(to=("es",)),
+            "and back": TranslationOptions(to=("es",), back_translate=True),
+            "into two languages": TranslationOptions(to=("es", "en"), retry=False),
+        }
 
     def _source(self, record: TextRecord) -> Detected:
         return source_of(record.text, self.options.source)

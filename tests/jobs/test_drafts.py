@@ -33,6 +33,7 @@ def test_the_best_draft_is_no_copy_and_fails_the_fewest_checks() -> None:
     assert best_draft([bad, good], WANTED, []) == good
     assert best_draft([good, bad], WANTED, [good]) == bad
     assert best_draft([bad, good, other], WANTED, [good]) == other
+    assert best_draft([good, bad], WANTED, [good, good]) == bad
     assert best_draft([], WANTED, []) is None
 
 

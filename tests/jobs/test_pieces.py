@@ -22,3 +22,11 @@ def test_lines_in_the_target_language_are_copied_unless_a_language_is_given() ->
     text = f"{ENGLISH}\n{FRENCH}"
     assert [piece.text for piece in pieces_of(text, AUTO, "fr", 400) if piece.translate] == [ENGLISH]
     assert [piece.text for piece in pieces_of(text, "en", "fr", 400) if piece.translate] == [ENGLISH, FRENCH]
+
+
+def test_a_text_that_is_mostly_in_the_target_language_has_its_other_lines_translated() -> None:
+    text = f"{GERMAN}\n{ENGLISH}\n{GERMAN}"
+    assert source_of(text, AUTO).language == "de"
+    assert [piece.text for piece in pieces_of(text, AUTO, "de", 400) if piece.translate] == [ENGLISH]
+    mostly_english = f"{ENGLISH}\n{ENGLISH}\n{GERMAN}"
+    assert [piece.text for piece in pieces_of(mostly_english, AUTO, "de", 400) if piece.translate] == [ENGLISH, ENGLISH]

@@ -9,7 +9,7 @@ import pytest
 
 import pipeline.engines.scripted
 from jobs.tasks import find_task
-from pipeline.contract import CHECKS
+from pipeline.contract import CHECKS, with_example_options
 from pipeline.decoding import Choice, Json
 from pipeline.elements import Request
 from pipeline.errors import RowError, RunError, UsageError
@@ -133,9 +133,9 @@ def test_a_prompt_that_does_not_fit_fails_its_question_only(script, run, write_p
 
 
 def test_the_toy_keeps_the_contract() -> None:
-    task = find_task(TOY)
-    for check in CHECKS.values():
-        check(task(task.example_options(), "chat"))
+    for _, task in with_example_options(find_task(TOY)):
+        for check in CHECKS.values():
+            check(task)
 
 
 def test_a_task_that_does_not_ask_the_same_way_twice_is_found_out(
