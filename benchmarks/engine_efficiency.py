@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from corpora import unique_reviews
+
 _HERE = Path(__file__).resolve()
 
 
@@ -43,18 +45,11 @@ def main() -> None:
 
 
 def _write_unique_reviews(folder: Path, num_rows: int) -> Path:
-    """The first reviews with different texts, in random order of the source."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from jobs.samples import write_reviews
-
-    everything = folder / "all.parquet"
-    write_reviews(everything, ("amazon", "movie"), lambda message: None)
-    texts = list(dict.fromkeys(pq.read_table(everything)["text"].to_pylist()))
-    step = max(1, len(texts) // num_rows)
     file = folder / "reviews.parquet"
-    pq.write_table(pa.table({"text": texts[::step][:num_rows]}), file)
+    pq.write_table(pa.table({"text": unique_reviews(num_rows)}), file)
     return file
 
 

@@ -9,19 +9,17 @@ sentences whose placeholders came through. Prints one table; writes `benchmarks/
 """
 
 import argparse
-import gettext
 import json
-import random
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from corpora import parallel_sentences
+
 _HERE = Path(__file__).resolve()
 _LANGUAGES = {"es": "Spanish", "fr": "French", "de": "German"}
-_DJANGO = ("Django==5.2", "91ceed4e3a6db5aedced65e3c8f963118ea9ba753fc620831c77074e620e7d83")
 _PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}|</?\w+[^<>]*>")
 """Not the code that Textmill checks with."""
 
@@ -38,37 +36,11 @@ def main() -> None:
         return
     with TemporaryDirectory() as name:
         folder = Path(name)
-        pairs = _pairs(folder, args.rows)
+        pairs = parallel_sentences(list(_LANGUAGES), args.rows)
         (folder / "pairs.json").write_text(json.dumps(pairs), encoding="utf-8")
         subprocess.run([sys.executable, str(_HERE), "--plain", str(folder), "--model", args.model], check=True)
         plain = json.loads((folder / "plain.json").read_text(encoding="utf-8"))
         _report(args, pairs, {"plain": plain, "textmill": _textmill(folder, pairs, args.model)})
-
-
-def _pairs(folder: Path, num_rows: int) -> list[dict[str, str]]:
-    """English sentences with their translations, in an order drawn once."""
-    from pipeline.fetch import Package, download
-
-    (wheel,) = download([Package(*_DJANGO)], folder)
-    texts = {language: _catalogue(wheel, language) for language in _LANGUAGES}
-    common = sorted(set.intersection(*(set(found) for found in texts.values())))
-    random.Random(0).shuffle(common)  # noqa: S311 - not a secret
-    return [{"en": text, **{language: texts[language][text] for language in _LANGUAGES}} for text in common[:num_rows]]
-
-
-def _catalogue(wheel: Path, language: str) -> dict[str, str]:
-    found = {}
-    with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            if name.endswith(f"/locale/{language}/LC_MESSAGES/django.mo"):
-                with archive.open(name) as stream:
-                    entries = vars(gettext.GNUTranslations(stream))["_catalog"].items()
-                found |= {source: target for source, target in entries if _is_sentence(source) and "\n" not in target}
-    return found
-
-
-def _is_sentence(source: object) -> bool:
-    return isinstance(source, str) and 20 <= len(source) <= 200 and source.count(" ") > 1 and source.isprintable()
 
 
 def _write_plain(folder: Path, model: str) -> None:
