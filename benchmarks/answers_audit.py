@@ -201,7 +201,9 @@ def _schema(manifest: Row) -> Row:
 
 
 def _answer(row: Row, schema: Row) -> Row:
-    return {name: row[name] for name in schema["properties"]}
+    """The task's columns of a row as JSON has them: dates and times are text there."""
+    answer: Row = json.loads(json.dumps({name: row[name] for name in schema["properties"]}, default=str))
+    return answer
 
 
 def _claim(rows: list[Row], check: str, look: Callable[[Row], Any]) -> Row:
