@@ -181,6 +181,19 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
             raise _as_error(tried)
         return min(given, key=lambda completion: self._severity(record, name, completion))
 
+    def prompt_again(self, prompt: Chat, answer: Completion, complaint: Complaint) -> Chat:
+        """What to ask when an answer draws a complaint: the same, gone on with the answer and what is wrong with it."""
+        told = Message(
+            "user",
+            (
+                "This answer cannot be used: ",
+                Text(complaint.message, may_cut=False),
+                "\nAnswer again, correctly and completely, in the same form as before and without any comment.",
+            ),
+        )
+        said = Message("assistant", (Text(answer.text, may_cut=False),))
+        return Chat((*prompt.messages, said, told))
+
     @property
     def _retries(self) -> bool:
         return self.form == "chat" and isinstance(self.options, RetryOptions) and self.options.retry
@@ -191,25 +204,12 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
             if isinstance(answer, Completion) and not isinstance(question.decoding, Choice):
                 complaint = self.complaint(record, question.name, answer)
                 if complaint is not None and isinstance(question.prompt, Chat):
-                    yield ask_again(question, question.prompt, answer, complaint)
+                    prompt = self.prompt_again(question.prompt, answer, complaint)
+                    yield Question(question.name + AGAIN, prompt, question.decoding)
 
     def _severity(self, record: RecordT, name: str, completion: Completion) -> float:
         complaint = self.complaint(record, name, completion)
         return 0 if complaint is None else complaint.severity
-
-
-def ask_again(question: Question, prompt: Chat, answer: Completion, complaint: Complaint) -> Question:
-    """The same conversation, gone on with what the model answered and what is wrong with it."""
-    told = Message(
-        "user",
-        (
-            "This answer cannot be used: ",
-            Text(complaint.message, may_cut=False),
-            "\nAnswer again, correctly and completely, in the same form as before and without any comment.",
-        ),
-    )
-    said = Message("assistant", (Text(answer.text, may_cut=False),))
-    return Question(question.name + AGAIN, Chat((*prompt.messages, said, told)), question.decoding)
 
 
 def _as_error(tried: Sequence[Answer]) -> RowError:

@@ -17,7 +17,7 @@ from jobs.pieces import AUTO, pieces_of, source_of, surely_in
 from jobs.translation_prompts import translation_decoding, translation_prompt
 from pipeline.elements import Answers, Completion, Question
 from pipeline.errors import RowError
-from pipeline.prompts import Chat
+from pipeline.prompts import Chat, Message, Text
 from pipeline.task import Complaint, Example, RetryOptions, Task, complain_of_checks
 from pipeline.text import checks
 from pipeline.text.glossary import kept_glossary, read_glossary, terms_in
@@ -145,6 +145,12 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
         if not output:
             return Complaint("it is empty", math.inf)
         return complain_of_checks(self._check(piece, output, to))
+
+    def prompt_again(self, prompt: Chat, answer: Completion, complaint: Complaint) -> Chat:
+        """The rules with what was wrong: a message of the user's that says so would be translated like any other."""
+        rules, *turns = prompt.messages
+        told = (" An earlier translation was refused: ", Text(complaint.message, may_cut=False), ". Avoid that.")
+        return Chat((Message(rules.role, (*rules.content, *told)), *turns))
 
     def follow_up(self, record: TextRecord, answers: Answers) -> list[Question]:
         """The way back, called `es/0/back` and so on, if it is asked for and the source's language is known."""

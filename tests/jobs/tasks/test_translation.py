@@ -66,7 +66,10 @@ def test_a_failed_check_is_told_and_the_better_answer_is_kept() -> None:
     (again,) = task.ask(record, answers)
     assert again.name == "es/0/again"
     assert isinstance(again.prompt, Chat)
-    assert "{name}" in "".join(part.value for part in again.prompt.messages[-1].content if isinstance(part, Text))
+    rules, *turns = again.prompt.messages
+    first = task.questions(record)[0].prompt
+    assert turns == list(first.messages[1:])  # what the user said would be translated, complaints too
+    assert "{name}" in "".join(part.value for part in rules.content if isinstance(part, Text))
     worse = {**answers, again.name: _completion("Bien")}
     assert task.parse(record, 0, worse).translation == f"{GOOD}."
     better = {**answers, again.name: _completion(f"{GOOD}, {{name}}.")}
