@@ -64,7 +64,7 @@ check: setup  ## the fast part: style, types, import rules, tests without an eng
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not engine"
+	$(BIN)/pytest -m "not engine" -n auto
 
 test-engine: setup  ## the tests on the real engine (smollm2-135m, fetched on first use)
 	$(BIN)/pytest -m engine
