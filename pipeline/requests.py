@@ -8,7 +8,7 @@ from pipeline.decoding import Choice, Decoding
 from pipeline.elements import Question, Request
 from pipeline.errors import RowError
 from pipeline.prompts import BLOCK_TOKENS, Border, PromptRenderer, Segment, Text, fingerprint
-from pipeline.tokens import BytesTokenizer, ModelTokenizer, TextEncoder, load_chat_template
+from pipeline.tokens import BytesTokenizer, ModelTokenizer, TextEncoder, encode_all, load_chat_template
 from schemas.envelope import ErrorClass
 
 
@@ -57,6 +57,7 @@ class PromptFitter:
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
         self._constant_tokens: dict[str | Border, int] = {}
+        self._beginning_tokens: dict[tuple[Segment, ...], int] = {}
 
     def fit(self, segments: tuple[Segment, ...], max_tokens: int, truncate: bool) -> tuple[tuple[Segment, ...], bool]:
         """The segments, cut if need be, and whether they were.
@@ -67,7 +68,9 @@ class PromptFitter:
         Raises:
             RowError: if the prompt does not fit and may not, or cannot, be cut.
         """
-        room = max_tokens - sum(self.count_constant(s) for s in segments if not isinstance(s, Text))
+        first = next((i for i, s in enumerate(segments) if isinstance(s, Text)), len(segments))
+        room = max_tokens - self._count_beginning(segments[:first])
+        room -= sum(self.count_constant(s) for s in segments[first:] if not isinstance(s, Text))
         texts = [s for s in segments if isinstance(s, Text)]
         if sum(len(t.value) * 4 for t in texts) <= room or sum(len(t.value.encode()) for t in texts) <= room:
             return segments, False
@@ -91,6 +94,12 @@ class PromptFitter:
             message = f"the text has {needed} tokens, the context has room for {max(0, room)}"
             raise RowError(ErrorClass.PROMPT_TOO_LONG, message)
         return segments
+
+    def _count_beginning(self, constants: tuple[Segment, ...]) -> int:
+        """The tokens before the first text, where it is known how much fills the blocks."""
+        if constants not in self._beginning_tokens:
+            self._beginning_tokens[constants] = len(encode_all(self._encoder, constants))
+        return self._beginning_tokens[constants]
 
     def count_constant(self, segment: str | Border) -> int:
         """The most tokens that a constant takes, with what may have to fill the block before a border."""

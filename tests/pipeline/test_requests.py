@@ -47,6 +47,12 @@ def test_what_fits_still_fits_when_it_is_filled_up_to_its_borders(text: str, roo
     assert len(encode_all(BytesTokenizer(), fitted)) <= limit
 
 
+def test_what_fills_the_block_before_the_text_is_counted_exactly() -> None:
+    segments = (Border("constant:"), Text("a" * 99), "end")
+    fitted, cut = PromptFitter(BytesTokenizer()).fit(segments, 100, truncate=True)
+    assert (len(encode_all(BytesTokenizer(), fitted)), cut) == (100, True)
+
+
 def test_text_that_may_not_be_cut_is_kept_whole() -> None:
     fitter = PromptFitter(BytesTokenizer())
     fitted, cut = fitter.fit((Text("policy", may_cut=False), Text("a long message")), 12, truncate=True)
