@@ -24,6 +24,7 @@ from jobs.terminal import Terminal, chatter_to
 from pipeline import lifetime, metrics
 from pipeline.errors import Interrupted, RunError, UsageError
 from pipeline.flow import Plan, build_flow
+from pipeline.inference import keeping_engine
 from pipeline.outputs import LOG_NAME, RunFolder
 from schemas.envelope import ErrorClass
 from schemas.manifest import CheckCounts, Counts, FileInfo, Manifest, Tokens
@@ -116,12 +117,20 @@ def _run_pipeline(prepared: Prepared, terminal: Terminal, log: Path) -> Counter[
 
 
 def _run_beam(plan: Plan) -> Counter[str]:
-    """Run the flow on this machine. FnApiRunner by name: the default runner first tries to download a binary."""
-    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
-    build_flow(pipeline, plan)
-    result = pipeline.run()
-    result.wait_until_finish()
-    return metrics.totals(result)
+    """Run the flow on this machine, a wave of rows at a time: FnApiRunner holds all that it groups in memory.
+
+    It is named, for the default runner first tries to download a binary. Types are mypy's business: Beam's checker does
+    not know generic classes.
+    """
+    tally: Counter[str] = Counter()
+    with keeping_engine():
+        for wave in plan.waves():
+            pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([], pipeline_type_check=False))
+            build_flow(pipeline, wave)
+            result = pipeline.run()
+            result.wait_until_finish()
+            tally += metrics.totals(result)
+    return tally
 
 
 @contextmanager

@@ -10,20 +10,21 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import apache_beam as beam
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline import lifetime, metrics
-from pipeline.elements import Completion
+from pipeline.elements import Block, Completion, Pending
 from pipeline.errors import RunError
-from pipeline.inference import Answered
-from pipeline.prompts import HEAD_BYTES, Recipe
+from pipeline.prompts import Recipe
 
 _LOG = logging.getLogger(__name__)
 
@@ -98,40 +99,35 @@ def _write_whole(path: str, content: bytes) -> None:
     FileSystems.rename([scratch], [path])
 
 
-def read_part(path: str) -> Iterator[tuple[bytes, Completion]]:
-    """The completions of one part by fingerprint; none, and a warning, if it is damaged."""
+def read_fingerprints(path: str) -> npt.NDArray[np.bytes_]:
+    """The fingerprints of a part, in its order; none, and a warning, if it is damaged."""
+    table = _read_columns(path, ["fingerprint"])
+    if table is None or not table.num_rows:
+        return np.empty(0, "S16")
+    values = table.column("fingerprint").combine_chunks()
+    return np.frombuffer(values.buffers()[1], "S16")[values.offset : values.offset + len(values)]
+
+
+def read_rows_of(path: str, rows: Sequence[int]) -> Iterator[Completion]:
+    """The completions at these rows of a part; none, and a warning, if it is damaged."""
+    table = _read_columns(path, [name for name in _SCHEMA.names if name != "fingerprint"])
+    if table is None:
+        return
+    table = table.take(pa.array(rows, pa.int64()))
+    for text, logprobs, *rest in zip(*(table.column(name).to_pylist() for name in table.column_names), strict=True):
+        yield Completion(text, None if logprobs is None else tuple(logprobs), *rest)
+
+
+def _read_columns(path: str, names: list[str]) -> pa.Table | None:
+    """Some columns of a part, in order; None, and a warning, if it is damaged."""
     try:
         with FileSystems.open(path, mime_type="application/octet-stream") as stream:
-            table = pq.read_table(pa.BufferReader(stream.read()), page_checksum_verification=True)
-        columns = [table.column(name).to_pylist() for name in _SCHEMA.names]
+            table = pq.read_table(pa.BufferReader(stream.read()), columns=names, page_checksum_verification=True)
+        return table.select(names)
     except (pa.ArrowException, OSError, BeamIOError, KeyError) as error:
         _LOG.warning("skipping the damaged store part %s: %s", path, error)
         metrics.count(metrics.STORE_BAD_PARTS)
-        return
-    for fingerprint, text, logprobs, *rest in zip(*columns, strict=True):
-        yield fingerprint, Completion(text, None if logprobs is None else tuple(logprobs), *rest)
-
-
-Known = tuple[bytes, tuple[bytes, Completion]]
-"""A fingerprint's head, and the fingerprint with its completion: what requests are grouped by."""
-
-
-class ReadCompletions(beam.PTransform[beam.pvalue.PBegin, beam.PCollection[Known]]):
-    """All stored completions of a folder, by the heads of their fingerprints."""
-
-    def __init__(self, folder: CompletionFolder) -> None:
-        super().__init__()
-        self._paths = folder.parts()
-
-    def expand(self, pbegin: beam.pvalue.PBegin) -> beam.PCollection[Known]:
-        pairs: beam.PCollection[Known] = (
-            pbegin
-            | beam.Create(self._paths)
-            | beam.Reshuffle()
-            | beam.FlatMap(read_part)
-            | beam.MapTuple(lambda fingerprint, completion: (fingerprint[:HEAD_BYTES], (fingerprint, completion)))
-        )
-        return pairs
+        return None
 
 
 class CompletionWriter:
@@ -150,9 +146,9 @@ class CompletionWriter:
         self._gathered: dict[bytes, Completion] = {}
         self._flushed_at = clock()
 
-    def add(self, fingerprint: bytes, completion: Completion) -> None:
-        """Take a completion; append what was gathered if it is time."""
-        self._gathered[fingerprint] = completion
+    def add(self, completions: Iterable[tuple[bytes, Completion]]) -> None:
+        """Take completions by their fingerprints; append what was gathered if it is time."""
+        self._gathered.update(completions)
         if len(self._gathered) >= self._rows or self._clock() - self._flushed_at >= self._seconds:
             self.flush()
 
@@ -166,6 +162,13 @@ class CompletionWriter:
     def close(self) -> None:
         """The same as `flush`: what was paid for is kept, however the run ends."""
         self.flush()
+
+
+def _fresh(block: Block[Pending]) -> Iterator[tuple[bytes, Completion]]:
+    """What this run's engine has answered."""
+    for fingerprint, _, request, answer in block:
+        if request is not None and isinstance(answer, Completion):
+            yield fingerprint, answer
 
 
 class AppendCompletions(beam.DoFn):
@@ -185,11 +188,9 @@ class AppendCompletions(beam.DoFn):
         self._writer = CompletionWriter(*self._writer_args)
         lifetime.opened(self._writer)
 
-    def process(self, answered: Answered) -> Iterator[Answered]:
-        fingerprint, answer, _ = answered
-        if self._writer is not None and isinstance(answer, Completion):
-            self._flushing(lambda writer: writer.add(fingerprint, answer))
-        yield answered
+    def process(self, block: Block[Pending]) -> Iterator[Block[Pending]]:
+        self._flushing(lambda writer: writer.add(_fresh(block)))
+        yield block
 
     def finish_bundle(self) -> None:
         self._flushing(CompletionWriter.flush)

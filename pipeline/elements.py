@@ -1,16 +1,33 @@
-"""What travels between the steps: small frozen values, each one idea.
+"""What travels between the steps: small values that do not change, each one idea, many of them in a block.
 
-No `slots`: frozen classes with slots pickle in Python code, several times slower, and these are pickled by the million.
+What there is one of for each row is a named tuple: it is made and pickled by the million. No dataclass has `slots`:
+frozen classes with slots pickle in Python code, several times slower.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 from pipeline.decoding import Decoding
 from pipeline.prompts import Prompt, Segment
 from schemas.envelope import ErrorClass
 from schemas.records import Record
+
+T = TypeVar("T")
+
+BLOCK_ITEMS = 512
+
+
+class Block(list[T]):
+    """Some elements that travel as one: a step's overhead is paid, and what they share is pickled, once for all."""
+
+
+def in_blocks(items: Iterable[T], size: int = BLOCK_ITEMS) -> Iterator[Block[T]]:
+    """The items in blocks of a size."""
+    rest = iter(items)
+    while block := Block(islice(rest, size)):
+        yield block
 
 
 class RowRef(NamedTuple):
@@ -27,8 +44,7 @@ class Undecodable:
     reason: str
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A line of an input Parquet file: the columns the task reads, by record field, and its place."""
 
     ref: RowRef
@@ -100,9 +116,10 @@ Answer = Completion | Failure
 Answers = Mapping[str, Answer]
 """What became of a row's questions, by their names."""
 
+NO_ANSWERS: Answers = {}
 
-@dataclass(frozen=True)
-class Case:
+
+class Case(NamedTuple):
     """A row on its way through the rounds: its place, its record, and what has been answered so far.
 
     Attributes:
@@ -111,12 +128,11 @@ class Case:
 
     ref: RowRef
     record: Record
-    answers: Answers = field(default_factory=dict)
+    answers: Answers = NO_ANSWERS
     truncated: bool = False
 
 
-@dataclass(frozen=True)
-class Asker:
+class Asker(NamedTuple):
     """A row that asks a request.
 
     Attributes:
@@ -132,18 +148,33 @@ class Asker:
     truncated: bool
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Pending(NamedTuple):
+    """A request on its way to an answer.
+
+    Attributes:
+        fingerprint: names it.
+        askers: the rows that ask it.
+        request: None until it is needed: most answers are known already, or the request is asked by other rows too.
+        answer: None until there is one.
+    """
+
+    fingerprint: bytes
+    askers: tuple[Asker, ...]
+    request: Request | None = None
+    answer: Answer | None = None
+
+
+class Outcome(NamedTuple):
     """One result of a row, or its failure, with the completions behind it.
 
     Attributes:
         position: the row's, in its part.
-        index, of: which of the row's results this is, and how many there are.
+        branch, of: which of the row's results this is, and how many there are.
         values: the typed columns; of a failure, just those that tell the row's results apart.
     """
 
     position: int
-    index: int
+    branch: int
     of: int
     truncated: bool
     completions: tuple[Completion, ...]

@@ -1,19 +1,22 @@
 """The flow: every step of every job, on one screen."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import apache_beam as beam
 
-from pipeline.completions import CompletionFolder, ReadCompletions
+from pipeline.completions import CompletionFolder
 from pipeline.engines.base import EngineSpec
-from pipeline.outcomes import DEAD, ParseAnswers, count_outcome
+from pipeline.outcomes import DEAD, ParseAnswers
 from pipeline.outputs import OutputLayout, WriteResults
 from pipeline.requests import PromptRules
 from pipeline.rounds import OK, AskRound, Round
 from pipeline.rows import Part, ReadRows
 from pipeline.task import AnyTask
 from pipeline.validation import ValidateRows
+
+_ROWS_IN_BUCKET = 1_000
+_ROWS_IN_WAVE = 200_000
 
 
 @dataclass(frozen=True)
@@ -42,22 +45,39 @@ class Plan:
     folder: str
     layout: OutputLayout
 
+    @property
+    def rows(self) -> int:
+        """How many rows are read."""
+        return sum(part.rows for part in self.parts)
+
+    def waves(self) -> Iterator["Plan"]:
+        """The plan in slices of some parts each, for a runner that holds all it groups in memory.
+
+        What a slice asks is in the store when the next one looks there, so nothing is asked twice.
+        """
+        parts: list[Part] = []
+        for part in self.parts:
+            if parts and sum(p.rows for p in parts) + part.rows > _ROWS_IN_WAVE:
+                yield replace(self, parts=tuple(parts))
+                parts = []
+            parts.append(part)
+        yield replace(self, parts=tuple(parts))
+
 
 def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     """Wire the steps of a run into a pipeline."""
     rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns)
     records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task)).with_outputs(DEAD, main=OK)
 
-    known = p | "ReadCompletions" >> ReadCompletions(plan.store)
+    needs = Round(plan.task, plan.rules, plan.engine, plan.store, num_buckets=1 + plan.rows // _ROWS_IN_BUCKET)
     cases, done = records.ok, []
     for number in range(1, plan.task.rounds + 1):
-        ask = AskRound(Round(plan.task, plan.rules, plan.engine, plan.store))
-        answered = (cases, known) | f"Round{number}" >> ask
+        answered = cases | f"Round{number}" >> AskRound(needs)
         cases = answered["open"]
         done.append(answered["done"])
     results = (*done, cases) | "Cases" >> beam.Flatten() | "Parse" >> beam.ParDo(ParseAnswers(plan.task, plan.required))
 
-    outcomes = (results, records.dead) | "Outcomes" >> beam.Flatten() | "Count" >> beam.Map(count_outcome)
+    outcomes = (results, records.dead) | "Outcomes" >> beam.Flatten()
     parts = p | "Parts" >> beam.Create([(part.index, part) for part in plan.parts if part.rows])
     _ = (
         {"part": parts, "outcomes": outcomes}

@@ -2,23 +2,19 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import lifetime, metrics
-from pipeline.elements import Answer, Asker, Completion, Request
+from pipeline.elements import Asker, Block, Completion, Pending, Request
 from pipeline.engines.base import Engine, EngineSpec
 from pipeline.errors import RunError
-
-Asked = tuple[Request, tuple[Asker, ...]]
-"""A request and the rows that ask it."""
-
-Answered = tuple[bytes, Answer, tuple[Asker, ...]]
-"""A fingerprint, what became of its request, and the rows that asked it."""
 
 _WAIT_SECONDS = 0.5
 
@@ -102,10 +98,20 @@ class EngineHolder:
 _holder = EngineHolder()
 
 
-class Complete(beam.DoFn):
-    """Send each request to the engine, once, and emit what comes back as it comes back.
+@contextmanager
+def keeping_engine() -> Iterator[None]:
+    """Keep the engine, once it has started, from one pipeline of this process to the next."""
+    _holder.hold()
+    try:
+        yield
+    finally:
+        _holder.let_go()
 
-    As many requests as the engine wants are kept in flight across elements; the bundle's end waits for the last. All
+
+class Complete(beam.DoFn):
+    """Send each pending request that has no answer to the engine, once, and emit what comes back as it comes back.
+
+    As many requests as the engine wants are kept in flight across blocks; the bundle's end waits for the last. All
     rounds share one engine per process; it is closed in `teardown` or, when Beam does not get there, by the driver
     (`pipeline.lifetime`).
     """
@@ -113,7 +119,7 @@ class Complete(beam.DoFn):
     def __init__(self, spec: EngineSpec) -> None:
         self._spec = spec
         self._lease: Lease | None = None
-        self._askers: dict[bytes, tuple[Asker, ...]] = {}
+        self._pending: dict[bytes, Pending] = {}
         self._holding = False
 
     def setup(self) -> None:
@@ -121,20 +127,18 @@ class Complete(beam.DoFn):
         self._holding = True
 
     def start_bundle(self) -> None:
-        self._askers = {}
+        self._pending = {}
 
-    def process(self, asked: Asked) -> Iterator[Answered]:
-        request, askers = asked
-        metrics.count(metrics.SENT)
-        engine = (self._lease or self._take()).engine
-        self._askers[request.fingerprint] = askers
-        engine.submit(request)
-        while engine.in_flight >= engine.window:
-            yield from self._collect(engine)
+    def process(self, block: Block[Pending]) -> Iterator[Block[Pending]]:
+        if known := Block(one for one in block if one.answer is not None):
+            yield known
+        for pending in block:
+            if pending.answer is None and pending.request is not None:
+                yield from self._send(pending, pending.request)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         while self._lease is not None and self._lease.engine.in_flight:
-            for answered in self._collect(self._lease.engine):
+            if answered := self._collect(self._lease.engine):
                 yield GlobalWindows.windowed_value(answered)
         self._give_back()
 
@@ -143,6 +147,15 @@ class Complete(beam.DoFn):
         if self._holding:
             self._holding = False
             _holder.let_go()
+
+    def _send(self, pending: Pending, request: Request) -> Iterator[Block[Pending]]:
+        metrics.count(metrics.SENT)
+        engine = (self._lease or self._take()).engine
+        self._pending[request.fingerprint] = pending
+        engine.submit(request)
+        while engine.in_flight >= engine.window:
+            if answered := self._collect(engine):
+                yield answered
 
     def _take(self) -> Lease:
         try:
@@ -156,7 +169,8 @@ class Complete(beam.DoFn):
         if lease is not None:
             _holder.give_back(lease)
 
-    def _collect(self, engine: Engine) -> Iterator[Answered]:
+    def _collect(self, engine: Engine) -> Block[Pending]:
+        """What the engine has answered after a step of its work, perhaps nothing."""
         lifetime.check_stop()
         started = time.monotonic()
         try:
@@ -164,21 +178,32 @@ class Complete(beam.DoFn):
         except RunError as error:
             raise lifetime.fail(error) from None
         metrics.count(metrics.ENGINE_US, round(1e6 * (time.monotonic() - started)))
-        for fingerprint, answer in answers:
-            if isinstance(answer, Completion):
-                metrics.count(metrics.PROMPT_TOKENS, answer.prompt_tokens)
-                metrics.count(metrics.CACHED_PROMPT_TOKENS, answer.cached_prompt_tokens)
-                metrics.count(metrics.OUTPUT_TOKENS, answer.output_tokens)
-                metrics.count(metrics.REASONING_TOKENS, answer.reasoning_tokens)
-            askers = self._askers.pop(fingerprint)
-            count_answered(askers)
-            yield fingerprint, answer, askers
+        _count_tokens([answer for _, answer in answers if isinstance(answer, Completion)])
+        block = Block(self._pending.pop(fingerprint)._replace(answer=answer) for fingerprint, answer in answers)
+        count_answered(asker for pending in block for asker in pending.askers)
+        return block
 
 
-def count_answered(askers: tuple[Asker, ...]) -> None:
+_TOKENS = {
+    metrics.PROMPT_TOKENS: attrgetter("prompt_tokens"),
+    metrics.CACHED_PROMPT_TOKENS: attrgetter("cached_prompt_tokens"),
+    metrics.OUTPUT_TOKENS: attrgetter("output_tokens"),
+    metrics.REASONING_TOKENS: attrgetter("reasoning_tokens"),
+}
+
+
+def _count_tokens(completions: list[Completion]) -> None:
+    for name, tokens in _TOKENS.items():
+        metrics.count(name, sum(map(tokens, completions)))
+
+
+def count_answered(askers: Iterable[Asker]) -> None:
     """Count the rows' progress through the first round; what is asked later is counted as such."""
+    done, again = 0.0, 0
     for asker in askers:
         if asker.case.answers:
-            metrics.count(metrics.ASKED_AGAIN)
+            again += 1
         else:
-            metrics.count_rows_done(1 / asker.of)
+            done += 1 / asker.of
+    metrics.count(metrics.ASKED_AGAIN, again)
+    metrics.count_rows_done(done)

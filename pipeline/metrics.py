@@ -44,6 +44,8 @@ _board: Tally[str] = Tally()
 
 def count(name: str, by: int = 1) -> None:
     """Add to a counter, here and in Beam."""
+    if not by:
+        return
     _counter(name).inc(by)
     with _lock:
         _board[name] += by

@@ -1,11 +1,12 @@
 """From answers to outcomes: parse, check, and settle each result of a row."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter as Tally
+from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
 
 from pipeline import metrics
-from pipeline.elements import Case, Completion, Failure, Outcome, RowRef
+from pipeline.elements import Block, Case, Completion, Failure, Outcome, RowRef
 from pipeline.errors import RowError
 from pipeline.task import AnyTask
 from schemas.envelope import ErrorClass
@@ -13,20 +14,44 @@ from schemas.results import CheckedResult, Result
 
 DEAD = "dead"
 
-Settled = tuple[int, Outcome]
-"""The part a row belongs to, and one of its outcomes."""
+Settled = tuple[int, Block[Outcome]]
+"""A part and some outcomes of rows that belong to it."""
 
 
-def fail_row(task: AnyTask, ref: RowRef, error: RowError) -> Iterator[Settled]:
+def by_part(outcomes: Iterable[tuple[int, Outcome]]) -> Iterator[Settled]:
+    """Outcomes, each with its part, in a block for each part; how they ended is counted."""
+    parts: dict[int, Block[Outcome]] = {}
+    for part, outcome in outcomes:
+        parts.setdefault(part, Block()).append(outcome)
+    for settled in parts.items():
+        _count(settled[1])
+        yield settled
+
+
+def _count(outcomes: Block[Outcome]) -> None:
+    tally: Tally[str] = Tally()
+    for outcome in outcomes:
+        if outcome.failure is None:
+            tally[metrics.OK] += 1
+            for check in outcome.values.get("checks") or ():
+                tally[metrics.check_ended(check["name"], check["passed"])] += 1
+        else:
+            tally[metrics.FAILED] += 1
+            tally[metrics.failed_as(outcome.failure.error_class)] += 1
+    for name, number in tally.items():
+        metrics.count(name, number)
+
+
+def fail_row(task: AnyTask, ref: RowRef, error: RowError) -> Iterator[Outcome]:
     """The outcomes of a row that is not valid: one for each result that it would have had."""
     failure = Failure(error.error_class, error.message, attempts=0, answer=error.answer)
     branches = task.branches(None)
     for index, keys in enumerate(branches):
-        yield ref.part, Outcome(ref.position, index, len(branches), False, (), dict(keys), failure)
+        yield Outcome(ref.position, index, len(branches), False, (), dict(keys), failure)
 
 
 class ParseAnswers(beam.DoFn):
-    """Cases that have all their answers, to outcomes.
+    """Blocks of cases that have all their answers, to outcomes by part.
 
     Args:
         task: whose answers they are.
@@ -36,11 +61,11 @@ class ParseAnswers(beam.DoFn):
     def __init__(self, task: AnyTask, required: Sequence[str]) -> None:
         self._task, self._required = task, frozenset(required)
 
-    def process(self, case: Case) -> Iterator[Settled]:
-        if case.truncated:
-            metrics.count(metrics.TRUNCATED)
-        for outcome in settle_case(self._task, case, self._required):
-            yield case.ref.part, outcome
+    def process(self, cases: Block[Case]) -> Iterator[Settled]:
+        metrics.count(metrics.TRUNCATED, sum(case.truncated for case in cases))
+        yield from by_part(
+            (case.ref.part, outcome) for case in cases for outcome in settle_case(self._task, case, self._required)
+        )
 
 
 def settle_case(task: AnyTask, case: Case, required: frozenset[str]) -> Iterator[Outcome]:
@@ -66,16 +91,3 @@ def _refuse_failed_checks(result: Result, required: frozenset[str]) -> None:
         for check in result.checks:
             if check.name in required and not check.passed:
                 raise RowError(ErrorClass.CHECK_FAILED, f"{check.name}: {check.detail or 'failed'}")
-
-
-def count_outcome(settled: Settled) -> Settled:
-    """Count how a result ended, and pass it on."""
-    _, outcome = settled
-    if outcome.failure is None:
-        metrics.count(metrics.OK)
-        for check in outcome.values.get("checks") or ():
-            metrics.count(metrics.check_ended(check["name"], check["passed"]))
-    else:
-        metrics.count(metrics.FAILED)
-        metrics.count(metrics.failed_as(outcome.failure.error_class))
-    return settled

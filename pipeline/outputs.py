@@ -173,7 +173,7 @@ def _errors(outcomes: Sequence[Outcome]) -> pa.Array:
 class WriteResults(beam.DoFn):
     """Write the results and the dead letters of one part; emits how many rows it wrote.
 
-    Takes (part number, {"part": [Part], "outcomes": all outcomes of each of its selected rows, in any order}).
+    Takes (part number, {"part": [Part], "outcomes": blocks of all outcomes of its selected rows, in any order}).
     """
 
     def __init__(self, folder: str, layout: OutputLayout) -> None:
@@ -184,7 +184,7 @@ class WriteResults(beam.DoFn):
         index, groups = grouped
         (part,) = groups["part"]
         try:
-            write_part(self._folder, part, list(groups["outcomes"]), self._layout)
+            write_part(self._folder, part, [outcome for block in groups["outcomes"] for outcome in block], self._layout)
         except RunError as error:
             raise lifetime.fail(error) from None
         except OSError as error:
@@ -199,9 +199,9 @@ def write_part(folder: str, part: Part, outcomes: Sequence[Outcome], layout: Out
         RunError: if not every selected row has each of its outcomes exactly once. Nothing is written then.
     """
     by_position: dict[int, list[Outcome]] = {}
-    for outcome in sorted(outcomes, key=lambda outcome: outcome.index):
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.branch):
         by_position.setdefault(outcome.position, []).append(outcome)
-    whole = all([o.index for o in found] == list(range(found[0].of)) for found in by_position.values())
+    whole = all([o.branch for o in found] == list(range(found[0].of)) for found in by_position.values())
     if not whole or len(by_position) != part.rows:
         came = f"{len(by_position)} rows came back{'' if whole else ', with results missing or twice'}"
         raise RunError(f"part {part.index}: {part.rows} rows were read, {came} (a bug in Textmill)")

@@ -1,22 +1,33 @@
 """One round of asking: the questions of all rows, each answered once, and the answers back to the rows."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import lifetime, metrics
 from pipeline.completions import AppendCompletions, CompletionFolder
-from pipeline.elements import Answer, Asker, Case, Completion, Failure, Question, Request, RowRef
+from pipeline.elements import Answer, Asker, Block, Case, Failure, Pending, Request, RowRef, in_blocks
 from pipeline.engines.base import EngineSpec
 from pipeline.errors import RowError, RunError
-from pipeline.inference import Answered, Asked, Complete, count_answered
+from pipeline.inference import Complete, count_answered
 from pipeline.prompts import HEAD_BYTES
 from pipeline.requests import Prompter, PromptRules
+from pipeline.store_index import index_of
 from pipeline.task import AnyTask
 
-OK, DONE, MISSING, SIBLINGS = "ok", "done", "missing", "siblings"
+OK, DONE, SIBLINGS = "ok", "done", "siblings"
+
+_GATHERED = 16_384
+"""How many questions, or fingerprints to look up, are gathered before they are passed on together."""
+_ROWS_TOGETHER = 512
+"""Of so many neighbouring rows the answers are joined in one go."""
+
+Asking = tuple[bytes, Asker]
+"""A fingerprint and a row that asks for it."""
 
 
 @dataclass(frozen=True)
@@ -27,109 +38,136 @@ class Round:
         task, rules: what is asked, and how prompts are made.
         engine: what answers.
         store: where answers are kept.
+        num_buckets: into how many groups fingerprints are shuffled: a group is held in memory.
     """
 
     task: AnyTask
     rules: PromptRules
     engine: EngineSpec
     store: CompletionFolder
+    num_buckets: int
 
 
 class AskRound(beam.PTransform[Any, Any]):
-    """Cases and known completions in; `open`: cases with the round's answers; `done`: cases that asked nothing."""
+    """Blocks of cases in; `open`: cases with the round's answers; `done`: cases that asked nothing."""
 
     def __init__(self, needs: Round) -> None:
         super().__init__()
         self._needs = needs
 
-    def expand(self, inputs: tuple[Any, Any]) -> dict[str, Any]:
-        cases, known = inputs
+    def expand(self, cases: Any) -> dict[str, Any]:
         needs = self._needs
-        asked = cases | "AskQuestions" >> beam.ParDo(AskQuestions(needs.task, needs.rules)).with_outputs(DONE, main=OK)
-        grouped = (
-            {"askers": asked.ok, "known": known}
-            | "GroupByHead" >> beam.CoGroupByKey()
-            | "SplitByKnown" >> beam.FlatMap(split_by_known).with_outputs(MISSING, main=OK)
-        )
-        fresh = (
-            grouped.missing
+        ask = AskQuestions(needs.task, needs.rules, needs.num_buckets)
+        asked = cases | "AskQuestions" >> beam.ParDo(ask).with_outputs(DONE, main=OK)
+        given = (
+            asked.ok
+            | "GroupByBucket" >> beam.GroupByKey()
+            | "LookUpAnswers" >> beam.ParDo(LookUpAnswers(needs.store))
             | "BuildRequests" >> beam.ParDo(BuildRequests(needs.task, needs.rules))
             | "Complete" >> beam.ParDo(Complete(needs.engine))
             | "AppendCompletions" >> beam.ParDo(AppendCompletions(needs.store))
-        )
-        given = (
-            (grouped.ok, fresh)
-            | "Answers" >> beam.Flatten()
             | "GiveAnswers" >> beam.FlatMap(give_answers).with_outputs(SIBLINGS, main=OK)
         )
-        joined = given.siblings | "GroupByRow" >> beam.GroupByKey() | "JoinAnswers" >> beam.MapTuple(join_answers)
+        joined = given.siblings | "GroupByRows" >> beam.GroupByKey() | "JoinAnswers" >> beam.FlatMapTuple(join_answers)
         return {"open": (given.ok, joined) | "Answered" >> beam.Flatten(), "done": asked.done}
 
 
 class AskQuestions(beam.DoFn):
-    """Cases to askers. Main output: (head, (fingerprint, asker)) for each question; `done`: cases that ask no more.
+    """Cases to who asks what. Main output: (bucket, askings); `done`: cases that ask no more.
 
     The prompt itself is not passed on: it is many times as long as the row, and only requests that are sent need it.
+    Prompts with one head fall into one bucket.
     """
 
-    def __init__(self, task: AnyTask, rules: PromptRules) -> None:
-        self._task, self._rules = task, rules
+    def __init__(self, task: AnyTask, rules: PromptRules, num_buckets: int) -> None:
+        self._task, self._rules, self._num_buckets = task, rules, num_buckets
 
     def setup(self) -> None:
         self._prompter = Prompter(self._rules)
 
-    def process(self, case: Case) -> Iterator[Any]:
+    def start_bundle(self) -> None:
+        self._buckets: dict[int, Block[Asking]] = {}
+        self._gathered = 0
+
+    def process(self, cases: Block[Case]) -> Iterator[Any]:
+        done: Block[Case] = Block()
+        for case in cases:
+            askings = self._ask(case)
+            if isinstance(askings, Case):
+                done.append(askings)
+            for key, asker in askings if not isinstance(askings, Case) else ():
+                bucket = int.from_bytes(key[:HEAD_BYTES], "big") % self._num_buckets
+                self._buckets.setdefault(bucket, Block()).append((key, asker))
+                self._gathered += 1
+        if done:
+            metrics.count_rows_done(sum(not case.answers for case in done))
+            yield beam.pvalue.TaggedOutput(DONE, done)
+        if self._gathered >= _GATHERED:
+            yield from self._flush()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        yield from map(GlobalWindows.windowed_value, self._flush())
+
+    def _flush(self) -> Iterator[tuple[int, Block[Asking]]]:
+        buckets, self._buckets, self._gathered = self._buckets, {}, 0
+        yield from buckets.items()
+
+    def _ask(self, case: Case) -> list[Asking] | Case:
+        """What the case asks next; or the case itself, with what has failed meanwhile, if that is nothing."""
         while questions := self._task.ask(case.record, case.answers):
-            askers, failures = self._ask(case, questions)
-            if askers:
-                case = replace(case, answers={**case.answers, **failures})
-                for key, name, truncated in askers:
-                    yield key[:HEAD_BYTES], (key, Asker(case, name, len(askers), truncated))
-                return
-            case = replace(case, answers={**case.answers, **failures})
-        if not case.answers:
-            metrics.count_rows_done(1)
-        yield beam.pvalue.TaggedOutput(DONE, case)
-
-    def _ask(
-        self, case: Case, questions: Iterable[Question]
-    ) -> tuple[list[tuple[bytes, str, bool]], dict[str, Answer]]:
-        askers: list[tuple[bytes, str, bool]] = []
-        failures: dict[str, Answer] = {}
-        for question in questions:
-            try:
-                request, truncated = self._prompter.request(question)
-                askers.append((request.fingerprint, question.name, truncated))
-            except RowError as error:
-                failures[question.name] = Failure(error.error_class, error.message)
-        return askers, failures
+            found: list[tuple[bytes, str, bool]] = []
+            failures: dict[str, Answer] = {}
+            for question in questions:
+                try:
+                    request, truncated = self._prompter.request(question)
+                    found.append((request.fingerprint, question.name, truncated))
+                except RowError as error:
+                    failures[question.name] = Failure(error.error_class, error.message)
+            if failures:
+                case = case._replace(answers={**case.answers, **failures})
+            if found:
+                return [(key, Asker(case, name, len(found), truncated)) for key, name, truncated in found]
+        return case
 
 
-def split_by_known(grouped: tuple[bytes, Mapping[str, Iterable[Any]]]) -> Iterator[Any]:
-    """The requests of one head: answered from the store (main output), or each to be asked once (`missing`).
+class LookUpAnswers(beam.DoFn):
+    """Askings, grouped, to blocks of pending requests, each once, with the answers that the store has."""
 
-    Args:
-        grouped: head, {"askers": [(fingerprint, asker)], "known": [(fingerprint, completion)]}.
-    """
-    _, groups = grouped
-    askers: dict[bytes, list[Asker]] = {}
-    for key, asker in groups["askers"]:
-        askers.setdefault(key, []).append(asker)
-    known: dict[bytes, Completion] = {}
-    for key, completion in groups["known"] if askers else ():
-        known[key] = min(known.get(key, completion), completion, key=lambda c: c.run_id)
-    for key, those in askers.items():
-        metrics.count(metrics.UNIQUE)
-        if key in known:
-            metrics.count(metrics.REUSED)
-            count_answered(tuple(those))
-            yield key, known[key], tuple(those)
-        else:
-            yield beam.pvalue.TaggedOutput(MISSING, (key, tuple(those)))
+    def __init__(self, store: CompletionFolder) -> None:
+        self._store = store
+
+    def setup(self) -> None:
+        self._index = index_of(self._store)
+        self._index.refresh()
+
+    def start_bundle(self) -> None:
+        self._gathered: dict[bytes, list[Asker]] = {}
+
+    def process(self, grouped: tuple[int, Iterable[Block[Asking]]]) -> Iterator[Block[Pending]]:
+        askers: dict[bytes, list[Asker]] = {}
+        for key, asker in (asking for block in grouped[1] for asking in block):
+            askers.setdefault(key, []).append(asker)
+        for key in sorted(askers):  # those that share a head next to each other: the engine computes it once
+            self._gathered[key] = askers[key]
+        if len(self._gathered) >= _GATHERED:
+            yield from self._look_up()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        yield from map(GlobalWindows.windowed_value, self._look_up())
+
+    def _look_up(self) -> Iterator[Block[Pending]]:
+        gathered, self._gathered = self._gathered, {}
+        known = self._index.find(list(gathered))
+        metrics.count(metrics.UNIQUE, len(gathered))
+        metrics.count(metrics.REUSED, len(known))
+        for block in in_blocks(gathered.items()):
+            pending = Block(Pending(key, tuple(those), None, known.get(key)) for key, those in block)
+            count_answered(asker for one in pending if one.answer is not None for asker in one.askers)
+            yield pending
 
 
 class BuildRequests(beam.DoFn):
-    """(fingerprint, askers) to (request, askers): the prompt is rendered for the first of those who ask the same."""
+    """Give each pending request without an answer its prompt, rendered for the first of those who ask it."""
 
     def __init__(self, task: AnyTask, rules: PromptRules) -> None:
         self._task, self._rules = task, rules
@@ -137,39 +175,53 @@ class BuildRequests(beam.DoFn):
     def setup(self) -> None:
         self._prompter = Prompter(self._rules)
 
-    def process(self, element: tuple[bytes, tuple[Asker, ...]]) -> Iterator[Asked]:
-        key, askers = element
-        yield self._request(key, askers[0]), askers
+    def process(self, block: Block[Pending]) -> Iterator[Block[Pending]]:
+        yield Block(one if one.answer else one._replace(request=self._request(one)) for one in block)
 
-    def _request(self, key: bytes, asker: Asker) -> Request:
+    def _request(self, pending: Pending) -> Request:
+        asker = pending.askers[0]
         for question in self._task.ask(asker.case.record, asker.case.answers):
             if question.name == asker.name:
                 request, _ = self._prompter.request(question)
-                if request.fingerprint == key:
+                if request.fingerprint == pending.fingerprint:
                     return request
         message = f"the task {self._task.name} does not ask {asker.name!r} the same way twice (a bug in the task)"
         raise lifetime.fail(RunError(message, "its questions may depend on the record and the answers only"))
 
 
-def give_answers(answered: Answered) -> Iterator[Any]:
-    """An answer to each row that asked: done with it if it asked just that (main output), or to be joined."""
-    _, answer, askers = answered
-    for asker in askers:
-        if asker.of == 1:
-            yield _with_answers(asker.case, {asker.name: answer}, asker.truncated)
-        else:
-            yield beam.pvalue.TaggedOutput(SIBLINGS, (asker.case.ref, (asker, answer)))
+def give_answers(block: Block[Pending]) -> Iterator[Any]:
+    """Answers to the rows that asked: done with those that asked just that (main output), the others to be joined."""
+    single: Block[Case] = Block()
+    siblings: dict[tuple[int, int], Block[tuple[Asker, Answer | None]]] = {}
+    for _, askers, _, answer in block:
+        for asker in askers:
+            case = asker.case
+            if asker.of == 1:
+                single.append(_with_answers(case, {asker.name: answer}, asker.truncated))
+            else:
+                place = (case.ref.part, case.ref.position // _ROWS_TOGETHER)
+                siblings.setdefault(place, Block()).append((asker, answer))
+    if single:
+        yield single
+    for given in siblings.items():
+        yield beam.pvalue.TaggedOutput(SIBLINGS, given)
 
 
-def join_answers(ref: RowRef, given: Iterable[tuple[Asker, Answer]]) -> Case:
-    """The answers to all questions of one row."""
-    pairs = sorted(given, key=lambda pair: pair[0].name)
+def join_answers(_: tuple[int, int], given: Iterable[Block[tuple[Asker, Answer]]]) -> Iterator[Block[Case]]:
+    """The answers to all questions of each of some neighbouring rows."""
+    by_row: dict[RowRef, list[tuple[Asker, Answer]]] = {}
+    for asker, answer in (pair for block in given for pair in block):
+        by_row.setdefault(asker.case.ref, []).append((asker, answer))
+    yield Block(_join(ref, pairs) for ref, pairs in sorted(by_row.items()))
+
+
+def _join(ref: RowRef, pairs: list[tuple[Asker, Answer]]) -> Case:
     first = pairs[0][0]
-    answers = {asker.name: answer for asker, answer in pairs}
+    answers = {asker.name: answer for asker, answer in sorted(pairs, key=lambda pair: pair[0].name)}
     if not len(answers) == len(pairs) == first.of:
         raise lifetime.fail(RunError(f"row {ref}: {first.of} questions, {len(pairs)} answers (a bug in Textmill)"))
     return _with_answers(first.case, answers, any(asker.truncated for asker, _ in pairs))
 
 
-def _with_answers(case: Case, answers: Mapping[str, Answer], truncated: bool) -> Case:
-    return replace(case, answers={**case.answers, **answers}, truncated=case.truncated or truncated)
+def _with_answers(case: Case, answers: Mapping[str, Any], truncated: bool) -> Case:
+    return case._replace(answers={**case.answers, **answers}, truncated=case.truncated or truncated)

@@ -20,7 +20,7 @@ from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline import lifetime
-from pipeline.elements import Row, RowRef, Undecodable
+from pipeline.elements import Row, RowRef, Undecodable, in_blocks
 from pipeline.errors import RunError, UsageError
 
 _PART_ROWS = 100_000
@@ -370,8 +370,8 @@ def describe_columns(schema: pa.Schema, most: int = 20) -> str:
 # ------------------------------------------------------------------------------------------------------- transforms
 
 
-class ReadRows(beam.PTransform[beam.pvalue.PBegin, beam.PCollection[Row]]):
-    """Read the rows of the parts: only the columns that the task's record needs.
+class ReadRows(beam.PTransform[Any, Any]):
+    """Read the rows of the parts, in blocks: only the columns that the task's record needs.
 
     Args:
         parts: what to read.
@@ -383,11 +383,13 @@ class ReadRows(beam.PTransform[beam.pvalue.PBegin, beam.PCollection[Row]]):
         self._parts = parts
         self._columns = columns
 
-    def expand(self, pbegin: beam.pvalue.PBegin) -> beam.PCollection[Row]:
-        rows: beam.PCollection[Row] = (
-            pbegin | beam.Create(self._parts) | beam.Reshuffle() | beam.FlatMap(read_rows, self._columns)
+    def expand(self, pbegin: beam.pvalue.PBegin) -> Any:
+        return (
+            pbegin
+            | beam.Create(self._parts)
+            | beam.Reshuffle()
+            | beam.FlatMap(lambda part, columns: in_blocks(read_rows(part, columns)), self._columns)
         )
-        return rows
 
 
 def read_rows(part: Part, columns: Mapping[str, str]) -> Iterator[Row]:

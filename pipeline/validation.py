@@ -7,28 +7,34 @@ import apache_beam as beam
 from pydantic import ValidationError
 
 from pipeline import metrics
-from pipeline.elements import Case, Row, Undecodable
+from pipeline.elements import Block, Case, Row, RowRef, Undecodable
 from pipeline.errors import RowError
-from pipeline.outcomes import DEAD, fail_row
+from pipeline.outcomes import DEAD, by_part, fail_row
 from pipeline.task import AnyTask
 from schemas.envelope import ErrorClass
 from schemas.records import Record
 
 
 class ValidateRows(beam.DoFn):
-    """Rows to cases. Main output: cases; `dead`: the outcomes of rows that are not valid."""
+    """Blocks of rows to blocks of cases; `dead`: the outcomes of rows that are not valid, by part."""
 
     def __init__(self, task: AnyTask) -> None:
         self._task = task
 
-    def process(self, row: Row) -> Iterator[Any]:
-        metrics.count(metrics.ROWS)
-        try:
-            yield Case(row.ref, validate_row(self._task, row))
-        except RowError as error:
-            metrics.count_rows_done(1)
-            for outcome in fail_row(self._task, row.ref, error):
-                yield beam.pvalue.TaggedOutput(DEAD, outcome)
+    def process(self, rows: Block[Row]) -> Iterator[Any]:
+        metrics.count(metrics.ROWS, len(rows))
+        cases: Block[Case] = Block()
+        failed: list[tuple[RowRef, RowError]] = []
+        for row in rows:
+            try:
+                cases.append(Case(row.ref, validate_row(self._task, row)))
+            except RowError as error:
+                failed.append((row.ref, error))
+        if cases:
+            yield cases
+        metrics.count_rows_done(len(failed))
+        for dead in by_part((ref.part, dead) for ref, error in failed for dead in fail_row(self._task, ref, error)):
+            yield beam.pvalue.TaggedOutput(DEAD, dead)
 
 
 def validate_row(task: AnyTask, row: Row) -> Record:

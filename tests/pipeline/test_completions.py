@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.completions import CompletionFolder, CompletionWriter, read_part
+from pipeline.completions import CompletionFolder, CompletionWriter, read_fingerprints, read_rows_of
 from pipeline.elements import Completion
 from pipeline.prompts import Recipe
 
@@ -25,6 +25,11 @@ _completions = st.builds(
 RECIPE = Recipe("t", 1, {}, "m", "d", None, {}, 4096)
 
 
+def _read(part: str) -> dict[bytes, Completion]:
+    keys = [bytes(key).ljust(16, b"\0") for key in read_fingerprints(part)]
+    return dict(zip(keys, read_rows_of(part, range(len(keys))), strict=False))
+
+
 def _folder(path: Path) -> CompletionFolder:
     folder = CompletionFolder.of(str(path), RECIPE.scope())
     folder.prepare(RECIPE)
@@ -37,7 +42,7 @@ def test_completions_come_back_as_they_were(pairs: dict[bytes, Completion], tmp_
     folder = _folder(tmp_path_factory.mktemp("store"))
     folder.write_part(list(pairs), list(pairs.values()))
     (part,) = folder.parts()
-    assert dict(read_part(part)) == pairs
+    assert _read(part) == pairs
 
 
 def _completion(text: str) -> Completion:
@@ -50,7 +55,7 @@ def test_a_writer_appends_when_enough_or_long_enough_and_when_closed(tmp_path: P
     found = []
 
     def add(i: int) -> None:
-        writer.add(bytes([i]) * 16, _completion(str(i)))
+        writer.add([(bytes([i]) * 16, _completion(str(i)))])
         found.append(len(folder.parts()))
 
     add(1), add(2), add(3)  # three are enough
@@ -62,7 +67,7 @@ def test_a_writer_appends_when_enough_or_long_enough_and_when_closed(tmp_path: P
     writer.close()
     writer.close()
     assert found == [0, 0, 1, 1, 2, 2]
-    stored = [c.text for part in folder.parts() for _, c in read_part(part)]
+    stored = [c.text for part in folder.parts() for c in _read(part).values()]
     assert stored == ["1", "2", "3", "4", "5", "6"]
 
 
@@ -83,7 +88,7 @@ def test_a_damaged_part_is_skipped_and_the_others_are_read(tmp_path: Path) -> No
     content[60] ^= 0xFF
     flipped.write_bytes(content)
     truncated.write_bytes(truncated.read_bytes()[:-30])
-    assert [c.text for part in folder.parts() for _, c in read_part(part)] == ["kept"]
+    assert [c.text for part in folder.parts() for c in _read(part).values()] == ["kept"]
 
 
 def test_a_store_says_what_recipe_it_is_for(tmp_path: Path) -> None:

@@ -2,17 +2,18 @@
 
 import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import lifetime, metrics
 from pipeline.decoding import Choice
-from pipeline.elements import Asker, Case, Failure, Request, RowRef
+from pipeline.elements import Asker, Block, Case, Completion, Failure, Pending, Request, RowRef, in_blocks
 from pipeline.engines.base import EngineNeeds
 from pipeline.engines.scripted import ScriptedEngine, ScriptedSpec
 from pipeline.errors import Interrupted, RowError, RunError
-from pipeline.inference import Complete
+from pipeline.inference import Complete, keeping_engine
 from pipeline.prompts import Text
 from schemas.envelope import ErrorClass
 from schemas.records import TextRecord
@@ -21,31 +22,44 @@ NEEDS = EngineNeeds("run", 4096, None)
 CHOICE = Choice(("yes", "no"), ("yes", "no"))
 
 
-def _asked(i: int) -> tuple[Request, tuple[Asker, ...]]:
+def _asked(i: int) -> Pending:
     key = i.to_bytes(16, "big")
     case = Case(RowRef(0, i), TextRecord(text=str(i)))
-    return Request(key, (Text(str(i)),), CHOICE), (Asker(case, "answer", 1, truncated=False),)
+    return Pending(key, (Asker(case, "answer", 1, truncated=False),), Request(key, (Text(str(i)),), CHOICE))
 
 
-def _drive(step: Complete, bundles: list[list[int]]) -> list[tuple[bytes, object, tuple[Asker, ...]]]:
-    answered = []
+def _drive(step: Complete, bundles: list[list[int]], size: int = 4) -> list[Pending]:
+    answered: list[Pending] = []
     step.setup()
     for bundle in bundles:
         step.start_bundle()
-        for i in bundle:
-            answered += step.process(_asked(i))
-        answered += [windowed.value for windowed in step.finish_bundle()]
+        for block in in_blocks(map(_asked, bundle), size):
+            answered += [one for found in step.process(block) for one in found]
+        answered += [one for windowed in step.finish_bundle() for one in windowed.value]
     step.teardown()
     return answered
 
 
-@given(sizes=st.lists(st.integers(0, 40), max_size=6), window=st.integers(1, 50))
-def test_each_request_is_answered_once_whatever_the_bundles_and_the_window(sizes: list[int], window: int) -> None:
+@given(sizes=st.lists(st.integers(0, 40), max_size=6), window=st.integers(1, 50), size=st.integers(1, 50))
+def test_each_request_is_answered_once_whatever_bundles_blocks_and_window(
+    sizes: list[int], window: int, size: int
+) -> None:
     numbers = iter(range(1000))
     bundles = [[next(numbers) for _ in range(size)] for size in sizes]
-    answered = _drive(Complete(ScriptedSpec(NEEDS, window=window)), bundles)
-    assert sorted(int.from_bytes(key, "big") for key, _, _ in answered) == [i for b in bundles for i in b]
-    assert all(asker.case.ref.position == int.from_bytes(key, "big") for key, _, (asker,) in answered)
+    answered = _drive(Complete(ScriptedSpec(NEEDS, window=window)), bundles, size)
+    assert sorted(int.from_bytes(one.fingerprint, "big") for one in answered) == [i for b in bundles for i in b]
+    assert all(one.askers[0].case.ref.position == int.from_bytes(one.fingerprint, "big") for one in answered)
+
+
+def test_what_has_its_answer_passes_and_is_not_sent() -> None:
+    known = Completion("yes", None, 1, 0, 1, "stop", "before")
+    spec = _WatchedSpec()
+    step = Complete(spec)
+    step.setup()
+    step.start_bundle()
+    (block,) = step.process(Block([_asked(1)._replace(request=None, answer=known)]))
+    assert ([one.answer for one in block], list(step.finish_bundle()), spec.opened) == ([known], [], [])
+    step.teardown()
 
 
 def test_a_row_that_fails_fails_alone() -> None:
@@ -55,7 +69,7 @@ def test_a_row_that_fails_fails_alone() -> None:
         return "yes"
 
     answered = _drive(Complete(ScriptedSpec(NEEDS, script)), [list(range(10))])
-    failed = [key for key, answer, _ in answered if isinstance(answer, Failure)]
+    failed = [one.fingerprint for one in answered if isinstance(one.answer, Failure)]
     assert (len(answered), failed) == (10, [(3).to_bytes(16, "big")])
 
 
@@ -76,6 +90,15 @@ def test_the_engine_is_opened_by_the_first_request_once_and_closed() -> None:
     _drive(Complete(spec), [[], []])
     assert spec.opened == []
     _drive(Complete(spec), [[1, 2], [], [3]])
+    assert [engine.closed for engine in spec.opened] == [True]
+
+
+def test_the_engine_is_kept_from_one_pipeline_to_the_next() -> None:
+    spec = _WatchedSpec()
+    with keeping_engine():
+        _drive(Complete(spec), [[1]])
+        _drive(Complete(spec), [[2]])
+        assert [engine.closed for engine in spec.opened] == [False]
     assert [engine.closed for engine in spec.opened] == [True]
 
 
@@ -104,7 +127,7 @@ def test_a_stop_ends_the_work_at_once() -> None:
 
 
 def test_counters_say_what_was_sent_and_what_it_cost() -> None:
-    pipeline = beam.Pipeline(runner=FnApiRunner())
-    _ = pipeline | beam.Create([_asked(i) for i in range(25)]) | beam.ParDo(Complete(ScriptedSpec(NEEDS)))
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([], pipeline_type_check=False))
+    _ = pipeline | beam.Create(list(in_blocks(map(_asked, range(25)), 10))) | beam.ParDo(Complete(ScriptedSpec(NEEDS)))
     tally = metrics.totals(pipeline.run())
     assert (tally[metrics.SENT], tally[metrics.OUTPUT_TOKENS], tally[metrics.ENGINE_STARTS]) == (25, 25, 1)
