@@ -6,6 +6,7 @@ engine's prefix cache and only the aspect's few words are computed anew.
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -109,14 +110,24 @@ def aspect_prompt(text: str, aspect: str, form: str) -> Prompt:
     """The rules and examples, the text, and last the aspect, whose name is all that sets prompts about a text apart."""
     asked = (Border("Review:"), Text(f" {text}"), Border("\nAspect:"))
     if form == "bare":
-        shown = "".join(f"Review: {t}\nAspect: {a}\nSentiment: {label}\n\n" for t, a, label in _EXAMPLES)
-        return Bare((shown, *asked, f" {aspect}\nSentiment:"))
+        return Bare((_bare_examples(), *asked, f" {aspect}\nSentiment:"))
+    return Chat((*_turns(), Message("user", (*asked, f" {aspect}"))))
+
+
+@cache
+def _bare_examples() -> str:
+    return "".join(f"Review: {text}\nAspect: {name}\nSentiment: {label}\n\n" for text, name, label in _EXAMPLES)
+
+
+@cache
+def _turns() -> tuple[Message, ...]:
     turns = [Message("system", (_RULES,))]
-    for shown, name, label in _EXAMPLES:
-        turns += [Message("user", (f"Review: {shown}\nAspect: {name}",)), Message("assistant", (label,))]
-    return Chat((*turns, Message("user", (*asked, f" {aspect}"))))
+    for text, name, label in _EXAMPLES:
+        turns += [Message("user", (f"Review: {text}\nAspect: {name}",)), Message("assistant", (label,))]
+    return tuple(turns)
 
 
+@cache
 def aspect_decoding(form: str) -> Choice:
     """One token among the labels'; "not mentioned" is said as "nothing", which begins like no other."""
     space = " " if form == "bare" else ""

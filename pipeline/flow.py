@@ -70,17 +70,19 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task)).with_outputs(DEAD, main=OK)
 
     needs = Round(plan.task, plan.rules, plan.engine, plan.store, num_buckets=1 + plan.rows // _ROWS_IN_BUCKET)
-    cases, done = records.ok, []
-    for number in range(1, plan.task.rounds + 1):
-        answered = cases | f"Round{number}" >> AskRound(needs)
-        cases = answered["open"]
-        done.append(answered["done"])
-    results = (*done, cases) | "Cases" >> beam.Flatten() | "Parse" >> beam.ParDo(ParseAnswers(plan.task, plan.required))
+    asked = records.ok | "Round1" >> AskRound(needs)
+    answered = [asked["done"]]
+    for number in range(2, plan.task.rounds + 1):
+        cases = (asked["single"], asked["joined"]) | f"Answered{number - 1}" >> beam.Flatten()
+        asked = cases | f"Round{number}" >> AskRound(needs)
+        answered.append(asked["done"])
+    answered += [asked["single"], asked["joined"]]
+    parse = ParseAnswers(plan.task, plan.required)
+    settled = [those | f"Parse{i}" >> beam.ParDo(parse) for i, those in enumerate(answered)]
 
-    outcomes = (results, records.dead) | "Outcomes" >> beam.Flatten()
-    parts = p | "Parts" >> beam.Create([(part.index, part) for part in plan.parts if part.rows])
     _ = (
-        {"part": parts, "outcomes": outcomes}
-        | "GroupByPart" >> beam.CoGroupByKey()
-        | "WriteResults" >> beam.ParDo(WriteResults(plan.folder, plan.layout))
+        (records.dead, *settled)
+        | "Settled" >> beam.Flatten()
+        | "GroupByPart" >> beam.GroupByKey()
+        | "WriteResults" >> beam.ParDo(WriteResults(plan.folder, plan.layout, plan.parts))
     )

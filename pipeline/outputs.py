@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from pipeline import lifetime
-from pipeline.elements import Outcome
+from pipeline.elements import Block, Outcome
 from pipeline.errors import RunError, UsageError
 from pipeline.rows import Part, read_batches
 from schemas.arrow import arrow_type
@@ -173,18 +173,19 @@ def _errors(outcomes: Sequence[Outcome]) -> pa.Array:
 class WriteResults(beam.DoFn):
     """Write the results and the dead letters of one part; emits how many rows it wrote.
 
-    Takes (part number, {"part": [Part], "outcomes": blocks of all outcomes of its selected rows, in any order}).
+    Takes (part number, blocks of all outcomes of its selected rows, in any order).
     """
 
-    def __init__(self, folder: str, layout: OutputLayout) -> None:
+    def __init__(self, folder: str, layout: OutputLayout, parts: Sequence[Part]) -> None:
         self._folder = folder
         self._layout = layout
+        self._parts = {part.index: part for part in parts}
 
-    def process(self, grouped: tuple[int, Mapping[str, Iterable[Any]]]) -> Iterator[int]:
-        index, groups = grouped
-        (part,) = groups["part"]
+    def process(self, grouped: tuple[int, Iterable[Block[Outcome]]]) -> Iterator[int]:
+        index, blocks = grouped
+        part = self._parts[index]
         try:
-            write_part(self._folder, part, [outcome for block in groups["outcomes"] for outcome in block], self._layout)
+            write_part(self._folder, part, [outcome for block in blocks for outcome in block], self._layout)
         except RunError as error:
             raise lifetime.fail(error) from None
         except OSError as error:

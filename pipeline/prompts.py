@@ -10,7 +10,8 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Any, Protocol
 
 from pipeline.decoding import Decoding, describe
@@ -43,12 +44,22 @@ Segment = str | Text | Border
 """A piece of a rendered prompt: constant, or from a row."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """One turn of a conversation."""
 
     role: str
     content: tuple[Segment, ...]
+
+    @cached_property
+    def shape(self) -> tuple[str, tuple[str | None, ...]]:
+        """What a chat template sees: the role, and the constants with None wherever something else goes."""
+        return self.role, tuple(part if isinstance(part, str) else None for part in self.content)
+
+    @cached_property
+    def filled(self) -> tuple[Segment, ...]:
+        """What goes there."""
+        return tuple(part for part in self.content if not isinstance(part, str))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +111,9 @@ class PromptRenderer:
         """
         if isinstance(prompt, Bare):
             return prompt.content
-        parts = [part for message in prompt.messages for part in message.content if not isinstance(part, str)]
-        shape = tuple(
-            (m.role, tuple(part if isinstance(part, str) else None for part in m.content)) for m in prompt.messages
-        )
-        frame = self._frame(shape, thinking)
-        slots = iter(parts)
-        return tuple(next(slots) if part is None else part for part in frame)
+        frame = self._frame(tuple([message.shape for message in prompt.messages]), thinking)
+        slots = chain.from_iterable([message.filled for message in prompt.messages if message.filled])
+        return tuple([next(slots) if part is None else part for part in frame])
 
     def _render_frame(
         self, shape: tuple[tuple[str, tuple[str | None, ...]], ...], thinking: bool
@@ -183,22 +190,26 @@ class Recipe:
 HEAD_BYTES = 8
 
 
-def fingerprint(scope: str, segments: Sequence[Segment], decoding: Decoding) -> bytes:
+def fingerprint(scope: str, segments: tuple[Segment, ...], decoding: Decoding) -> bytes:
     """16 bytes that name a request: equal exactly when scope, rendered prompt and decoding are equal.
 
     The first half names the prompt's head, up to its last row text or border: requests that share it, several questions
     about one text, are grouped by it and reach the engine together, which then computes the text once. Each segment
     goes in with its kind and length, so that no text can pass for another split of the same characters.
     """
-    last = max((i for i, segment in enumerate(segments) if not isinstance(segment, str)), default=-1)
-    digest = hashlib.blake2b(scope.encode(), digest_size=HEAD_BYTES)
-    for segment in segments[: last + 1]:
-        digest.update(_tagged(segment))
+    places = [i for i, segment in enumerate(segments) if not isinstance(segment, str)]
+    first, last = (places[0], places[-1]) if places else (0, -1)
+    digest = _constant_digest(scope, segments[:first]).copy()
+    digest.update(b"".join(map(_tagged, segments[first : last + 1])))
     head = digest.digest()
-    for segment in segments[last + 1 :]:
-        digest.update(_tagged(segment))
-    digest.update(_described(decoding))
+    digest.update(b"".join(map(_tagged, segments[last + 1 :])) + _described(decoding))
     return head + digest.digest()
+
+
+@lru_cache(maxsize=1024)
+def _constant_digest(scope: str, segments: tuple[Segment, ...]) -> "hashlib.blake2b":
+    """The digest of what many prompts begin with; to be copied, not changed."""
+    return hashlib.blake2b(scope.encode() + b"".join(map(_tagged, segments)), digest_size=HEAD_BYTES)
 
 
 def _tagged(segment: Segment) -> bytes:

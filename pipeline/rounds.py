@@ -49,7 +49,11 @@ class Round:
 
 
 class AskRound(beam.PTransform[Any, Any]):
-    """Blocks of cases in; `open`: cases with the round's answers; `done`: cases that asked nothing."""
+    """Blocks of cases in, and three kinds out, each case in one of them.
+
+    `done`: cases that asked nothing; `single`, `joined`: cases with the answer to one question, or to several. They are
+    not flattened here, for that writes down and reads again all that travels.
+    """
 
     def __init__(self, needs: Round) -> None:
         super().__init__()
@@ -69,7 +73,7 @@ class AskRound(beam.PTransform[Any, Any]):
             | "GiveAnswers" >> beam.FlatMap(give_answers).with_outputs(SIBLINGS, main=OK)
         )
         joined = given.siblings | "GroupByRows" >> beam.GroupByKey() | "JoinAnswers" >> beam.FlatMapTuple(join_answers)
-        return {"open": (given.ok, joined) | "Answered" >> beam.Flatten(), "done": asked.done}
+        return {"done": asked.done, "single": given.ok, "joined": joined}
 
 
 class AskQuestions(beam.DoFn):

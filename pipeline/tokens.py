@@ -81,11 +81,16 @@ class BytesTokenizer:
 
     def encode(self, segment: Segment) -> list[int]:
         """The segment's bytes."""
-        return list(plain(segment).encode())
+        return list(segment.value.encode()) if isinstance(segment, Text) else _bytes_of(plain(segment))
 
     def cut(self, text: str, max_tokens: int) -> str:
         """The first `max_tokens` bytes, less a split character."""
         return text.encode()[:max_tokens].decode(errors="ignore")
+
+
+@lru_cache(maxsize=4096)
+def _bytes_of(constant: str) -> list[int]:
+    return list(constant.encode())
 
 
 def encode_all(encoder: TextEncoder, segments: Sequence[Segment]) -> list[int]:

@@ -6,6 +6,7 @@ from asking the model for a number. So a row costs one forward pass, and as many
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -180,17 +181,29 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
 
     def prompt(self, record: TextRecord) -> Prompt:
         """A conversation with an instruction and examples, or the examples alone for the model to go on with."""
+        text = Text(f" {record.text}")
         if self.form == "bare":
-            shown = "".join(f"Review: {text}\nSentiment: {label}\n\n" for text, label in self._shown(_BARE_EXAMPLES))
-            return Bare((shown, Border("Review:"), Text(f" {record.text}"), "\nSentiment:"))
+            return Bare((self._bare_examples, Border("Review:"), text, "\nSentiment:"))
+        return Chat((*self._turns, Message("user", (Border("Review:"), text))))
+
+    def decoding(self, record: TextRecord) -> Choice:
+        """One token among the labels'."""
+        return self._choice
+
+    @cached_property
+    def _bare_examples(self) -> str:
+        return "".join(f"Review: {text}\nSentiment: {label}\n\n" for text, label in self._shown(_BARE_EXAMPLES))
+
+    @cached_property
+    def _turns(self) -> tuple[Message, ...]:
         instruction = self.options.instruction or _INSTRUCTION.format(labels=_one_of(self.options.labels))
         turns = [Message("system", (instruction,))]
         for text, label in self._shown(_EXAMPLES):
             turns += [Message("user", (f"Review: {text}",)), Message("assistant", (label,))]
-        return Chat((*turns, Message("user", (Border("Review:"), Text(f" {record.text}")))))
+        return tuple(turns)
 
-    def decoding(self, record: TextRecord) -> Choice:
-        """One token among the labels'."""
+    @cached_property
+    def _choice(self) -> Choice:
         space = " " if self.form == "bare" else ""
         return Choice(self.options.labels, tuple(space + label for label in self.options.labels))
 
