@@ -4,7 +4,7 @@ What there is one of for each row is a named tuple: it is made and pickled by th
 frozen classes with slots pickle in Python code, several times slower.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -164,8 +164,49 @@ class Pending(NamedTuple):
     answer: Answer | None = None
 
 
+class Cost(NamedTuple):
+    """What the completions behind a result took, all together, as `schemas.envelope.Meta` has it.
+
+    Attributes:
+        reasoning: what the model thought, one thought after the other.
+    """
+
+    run_id: str | None = None
+    requests: int = 0
+    prompt_tokens: int | None = None
+    cached_prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    finish_reason: str | None = None
+    reasoning: str | None = None
+
+
+NO_COST = Cost()
+
+
+def cost_of(completions: Sequence[Completion]) -> Cost:
+    """What they took; the run is the last one that computed any of them."""
+    if not completions:
+        return NO_COST
+    if len(completions) == 1:
+        (c,) = completions
+        tokens = (c.prompt_tokens, c.cached_prompt_tokens, c.output_tokens, c.reasoning_tokens)
+        return Cost(c.run_id, 1, *tokens, c.finish_reason, c.reasoning)
+    thoughts = [c.reasoning for c in completions if c.reasoning]
+    return Cost(
+        max(c.run_id for c in completions),
+        len(completions),
+        sum(c.prompt_tokens for c in completions),
+        sum(c.cached_prompt_tokens for c in completions),
+        sum(c.output_tokens for c in completions),
+        sum(c.reasoning_tokens for c in completions),
+        completions[-1].finish_reason,
+        "\n\n".join(thoughts) or None,
+    )
+
+
 class Outcome(NamedTuple):
-    """One result of a row, or its failure, with the completions behind it.
+    """One result of a row, or its failure, with what it took.
 
     Attributes:
         position: the row's, in its part.
@@ -177,6 +218,6 @@ class Outcome(NamedTuple):
     branch: int
     of: int
     truncated: bool
-    completions: tuple[Completion, ...]
+    cost: Cost
     values: dict[str, Any]
     failure: Failure | None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import apache_beam as beam
 
 from pipeline import metrics
-from pipeline.elements import Block, Case, Completion, Failure, Outcome, RowRef
+from pipeline.elements import NO_COST, Block, Case, Completion, Failure, Outcome, RowRef, cost_of
 from pipeline.errors import RowError
 from pipeline.task import AnyTask
 from schemas.envelope import ErrorClass
@@ -47,7 +47,7 @@ def fail_row(task: AnyTask, ref: RowRef, error: RowError) -> Iterator[Outcome]:
     failure = Failure(error.error_class, error.message, attempts=0, answer=error.answer)
     branches = task.branches(None)
     for index, keys in enumerate(branches):
-        yield Outcome(ref.position, index, len(branches), False, (), dict(keys), failure)
+        yield Outcome(ref.position, index, len(branches), False, NO_COST, dict(keys), failure)
 
 
 class ParseAnswers(beam.DoFn):
@@ -73,7 +73,7 @@ def settle_case(task: AnyTask, case: Case, required: frozenset[str]) -> Iterator
     branches = task.branches(case.record)
     for index, keys in enumerate(branches):
         answers = [answer for name, answer in case.answers.items() if task.concerns(name, index)]
-        completions = tuple(answer for answer in answers if isinstance(answer, Completion))
+        completions = [answer for answer in answers if isinstance(answer, Completion)]
         place = (case.ref.position, index, len(branches), case.truncated)
         try:
             result = task.parse(case.record, index, case.answers)
@@ -81,9 +81,9 @@ def settle_case(task: AnyTask, case: Case, required: frozenset[str]) -> Iterator
         except RowError as error:
             said = error.answer or (completions[-1].text if completions else None)
             failure = Failure(error.error_class, error.message, attempts=len(answers), answer=said)
-            yield Outcome(*place, completions, dict(keys), failure)
+            yield Outcome(*place, cost_of(completions), dict(keys), failure)
         else:
-            yield Outcome(*place, completions, result.model_dump(), None)
+            yield Outcome(*place, cost_of(completions), result.model_dump(), None)
 
 
 def _refuse_failed_checks(result: Result, required: frozenset[str]) -> None:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from pipeline import lifetime
-from pipeline.elements import Block, Outcome
+from pipeline.elements import Block, Cost, Outcome
 from pipeline.errors import RunError, UsageError
 from pipeline.rows import Part, read_batches
 from schemas.arrow import arrow_type
@@ -129,34 +129,24 @@ class OutputLayout:
         """The arrays of the task's columns, the thoughts, status, error and meta."""
         typed = [pa.array([o.values.get(f.name) for o in outcomes], f.type) for f in self.result]
         if self.keep_reasoning:
-            typed.append(pa.array([_thoughts(o) for o in outcomes], pa.string()))
+            typed.append(pa.array([o.cost.reasoning for o in outcomes], pa.string()))
         status = pa.array([Status.FAILED if o.failure else Status.OK for o in outcomes], pa.string())
-        meta = pa.array([self._meta(o) for o in outcomes], arrow_type(Meta))
-        return [*typed, status, _errors(outcomes), meta]
+        return [*typed, status, _errors(outcomes), self._meta(outcomes)]
 
     def dead_letter_arrays(self, outcomes: Sequence[Outcome]) -> list[pa.Array]:
         """The arrays of error and answer."""
         return [_errors(outcomes), pa.array([o.failure.answer if o.failure else None for o in outcomes], pa.string())]
 
-    def _meta(self, outcome: Outcome) -> dict[str, Any]:
-        done = outcome.completions
-        return {
-            "model": self.model,
-            "recipe": self.recipe,
-            "run_id": max((c.run_id for c in done), default=None),
-            "requests": len(done),
-            **{name: sum(getattr(c, name) for c in done) if done else None for name in _TOKEN_COUNTS},
-            "finish_reason": done[-1].finish_reason if done else None,
-            "truncated": outcome.truncated,
+    def _meta(self, outcomes: Sequence[Outcome]) -> pa.Array:
+        kind = arrow_type(Meta)
+        columns: dict[str, list[Any]] = {
+            **{name: [getattr(o.cost, name) for o in outcomes] for name in Cost._fields},
+            "model": [self.model] * len(outcomes),
+            "recipe": [self.recipe] * len(outcomes),
+            "truncated": [o.truncated for o in outcomes],
         }
-
-
-_TOKEN_COUNTS = ("prompt_tokens", "cached_prompt_tokens", "output_tokens", "reasoning_tokens")
-
-
-def _thoughts(outcome: Outcome) -> str | None:
-    thoughts = [c.reasoning for c in outcome.completions if c.reasoning]
-    return "\n\n".join(thoughts) if thoughts else None
+        arrays = [pa.array(columns[field.name], field.type) for field in kind]
+        return pa.StructArray.from_arrays(arrays, fields=list(kind))
 
 
 def _errors(outcomes: Sequence[Outcome]) -> pa.Array:

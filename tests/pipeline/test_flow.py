@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.tasks.sentiment import SentimentResult
+from pipeline.engines.scripted import ScriptedEngine, ScriptedSpec
 from pipeline.errors import RunError, UsageError
 from schemas.manifest import Manifest
 
@@ -290,3 +291,22 @@ def test_a_run_that_fails_leaves_the_old_output_and_keeps_what_was_answered(
     assert manifest.counts.ok == 200
     assert manifest.counts.reused >= 100 - 64  # all but what was in flight
     assert manifest.counts.sent == 200 - manifest.counts.reused
+
+
+def test_a_run_in_waves_is_the_same_as_in_one_go(
+    run, write_parquet, results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"text {i % 40}" for i in range(90)]
+    files = [write_parquet({"text": texts[i : i + 10]}, f"in/{i:02}.parquet") for i in range(0, 90, 10)]
+    whole = run(files, "whole", store=str(tmp_path / "one"))
+    monkeypatch.setattr("pipeline.rows._PART_ROWS", 10)
+    monkeypatch.setattr("pipeline.flow._ROWS_IN_WAVE", 25)
+    opened: list[ScriptedEngine] = []
+    real = ScriptedSpec.open
+    monkeypatch.setattr(ScriptedSpec, "open", lambda spec: opened.append(real(spec)) or opened[-1])
+    waves = run(files, "waves", store=str(tmp_path / "two"))
+    assert (len(whole.results), len(waves.results)) == (1, 9)
+    assert (waves.counts.sent, waves.counts.ok, waves.counts.failed) == (40, 90, 0)
+    assert [engine.closed for engine in opened] == [True]
+    names = ["id", "text", "label", "score", "status"]
+    assert results("waves").select(names).sort_by("id") == results("whole").select(names).sort_by("id")
