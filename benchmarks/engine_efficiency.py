@@ -1,81 +1,97 @@
-"""How much of the bare engine's speed a job keeps, on the same prompts and settings, in interleaved pairs.
+"""How much of the bare engine's speed a job keeps, on the same prompts, decoding and settings, in interleaved pairs.
 
-Each pair runs one whole `textmill sentiment` (fresh store) and one bare `LLM.generate` over the prompts it rendered,
-in processes of their own, the one first in even pairs and the other in odd ones. The figure is rows/s without engine
-start, job over bare. Prints one table; writes `benchmarks/engine_efficiency.json`.
+Each pair runs one whole job (fresh store, one try for each answer) and one bare `LLM.generate` over the prompts that it
+rendered. The figure is requests/s without engine start, job over bare. The texts are unique; generation is asked for
+texts of very different lengths.
 
-    python benchmarks/engine_efficiency.py --model smollm2-135m --rows 1000 --pairs 3
+    python benchmarks/engine_efficiency.py --model smollm2-135m --task sentiment --rows 1000 --pairs 5
 """
 
 import argparse
 import json
-import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from corpora import unique_reviews
+from corpora import own_rows, unique_reviews
+from measure import Figures, in_a_process, interleaved, report
 
 _HERE = Path(__file__).resolve()
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "sentiment": {},
+    "translate": {"to": ["es"], "source": "en", "retry": False},
+    "generate": {"retry": False, "temperature": 0.0},
+}
 
 
 def main() -> None:
     """Run the pairs and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--task", default="sentiment", choices=list(_OPTIONS))
     parser.add_argument("--rows", type=int, default=1000)
-    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--one", choices=list(_SIDES), help=argparse.SUPPRESS)
-    parser.add_argument("--reviews", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--input", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.one:
-        with TemporaryDirectory() as folder:
-            print(json.dumps(_SIDES[args.one](args, Path(folder))))
-        return
     with TemporaryDirectory() as folder:
-        args.reviews = _write_unique_reviews(Path(folder), args.rows)
-        pairs = []
-        for number in range(args.pairs):
-            order = list(_SIDES) if number % 2 == 0 else list(reversed(_SIDES))
-            pairs.append({side: _in_a_process(side, args) for side in order})
-            print(f"pair {number + 1}: " + ", ".join(f"{s} {pairs[-1][s]:.1f} rows/s" for s in _SIDES), file=sys.stderr)
-    _report(args, pairs)
+        if args.one:
+            print(json.dumps(_SIDES[args.one](args, Path(folder))))
+            return
+        file = _write_input(Path(folder), args.task, args.rows)
+        same = ("--model", args.model, "--task", args.task, "--input", file)
+        pairs = interleaved(list(_SIDES), args.pairs, lambda side: in_a_process(_HERE, "--one", side, *same))
+    series = {f"{side} requests/s": [pair[side]["requests_per_second"] for pair in pairs] for side in _SIDES}
+    job, bare = series.values()
+    series["job / bare"] = [one / other for one, other in zip(job, bare, strict=True)]
+    title = f"{args.task}, {args.model}, {args.rows} unique rows, {args.pairs} interleaved pairs, engine start apart"
+    report(_HERE, title, series, model=args.model, task=args.task, rows=args.rows)
 
 
-def _write_unique_reviews(folder: Path, num_rows: int) -> Path:
+def _write_input(folder: Path, task: str, num_rows: int) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = folder / "reviews.parquet"
-    pq.write_table(pa.table({"text": unique_reviews(num_rows)}), file)
+    file = folder / "in.parquet"
+    if task == "generate":
+        briefs = own_rows("briefs")
+        rows = [
+            {**brief, "topic": f"{brief['topic']} ({i // len(briefs) + 1})"}
+            for i, brief in enumerate(briefs * -(-num_rows // len(briefs)))
+        ]
+        pq.write_table(pa.Table.from_pylist(rows[:num_rows]), file)
+    else:
+        pq.write_table(pa.table({"text": unique_reviews(num_rows)}), file)
     return file
 
 
-def _in_a_process(side: str, args: argparse.Namespace) -> float:
-    command = [sys.executable, str(_HERE), "--one", side, "--model", args.model, "--reviews", str(args.reviews)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return float(json.loads(done.stdout.splitlines()[-1]))
-
-
-def _job(args: argparse.Namespace, folder: Path) -> float:
-    """Rows/s of the whole job, from the first row read to the last one written, engine start apart."""
+def _config(args: argparse.Namespace, folder: Path) -> Any:
     from jobs.config import JobConfig
+
+    return JobConfig(
+        task=args.task,
+        model=args.model,
+        inputs=(str(args.input),),
+        output=str(folder / "out"),
+        store=str(folder / "store"),
+        options=_OPTIONS[args.task],
+    )
+
+
+def _job(args: argparse.Namespace, folder: Path) -> Figures:
+    """From the first row read to the last one written, engine start apart."""
     from jobs.run import run_job
     from jobs.terminal import own_terminal
 
-    paths = {"inputs": (str(args.reviews),), "output": str(folder / "out"), "store": str(folder / "store")}
     with own_terminal(quiet=True) as terminal:
-        manifest = run_job(JobConfig(task="sentiment", model=args.model, **paths), terminal)
-    return manifest.counts.rows / (manifest.seconds["pipeline"] - manifest.seconds["engine_start"])
+        manifest = run_job(_config(args, folder), terminal)
+    seconds = manifest.seconds["pipeline"] - manifest.seconds["engine_start"]
+    return {"requests_per_second": manifest.counts.sent / seconds, "engine_seconds": manifest.seconds["engine"]}
 
 
-def _bare(args: argparse.Namespace, folder: Path) -> float:
-    """Rows/s of one `LLM.generate` over the same token ids."""
-    from jobs.config import JobConfig
+def _bare(args: argparse.Namespace, folder: Path) -> Figures:
+    """One `LLM.generate` over the same token ids."""
     from jobs.prepare import prepare
     from pipeline.engines.vllm_engine import engine_arguments, prepare_environment, sampling_params
     from pipeline.requests import Prompter
@@ -83,38 +99,26 @@ def _bare(args: argparse.Namespace, folder: Path) -> float:
     from pipeline.tokens import encode_all
     from pipeline.validation import validate_row
 
-    paths = {"inputs": (str(args.reviews),), "output": str(folder / "out"), "store": str(folder / "store")}
-    plan = prepare(JobConfig(task="sentiment", model=args.model, **paths), "bare", folder, lambda message: None).plan
+    plan = prepare(_config(args, folder), "bare", folder, lambda message: None).plan
     prompter, encoder = Prompter(plan.rules), plan.rules.encoder()
-    requests = []
+    requests = {}
     for part in plan.parts:
         for row in read_rows(part, plan.columns):
-            (question,) = plan.task.questions(validate_row(plan.task, row))
-            requests.append(prompter.request(question)[0])
-    prompts = [{"prompt_token_ids": encode_all(encoder, request.segments)} for request in requests]
+            for question in plan.task.questions(validate_row(plan.task, row)):
+                request, _ = prompter.request(question)
+                requests[request.fingerprint] = request
+    prompts = [{"prompt_token_ids": encode_all(encoder, request.segments)} for request in requests.values()]
     prepare_environment()
     from vllm import LLM
 
-    needs = plan.engine.needs
-    llm = LLM(**engine_arguments(needs, on_cpu=True))
+    llm = LLM(**engine_arguments(plan.engine.needs, on_cpu=True))
+    params = {r.decoding: sampling_params(r.decoding, encoder) for r in requests.values()}
     started = time.monotonic()
-    outputs = llm.generate(prompts, sampling_params(requests[0].decoding, encoder), use_tqdm=False)
-    return len(outputs) / (time.monotonic() - started)
+    outputs = llm.generate(prompts, [params[r.decoding] for r in requests.values()], use_tqdm=False)
+    return {"requests_per_second": len(outputs) / (time.monotonic() - started)}
 
 
 _SIDES = {"job": _job, "bare": _bare}
-
-
-def _report(args: argparse.Namespace, pairs: list[dict[str, float]]) -> None:
-    ratios = [pair["job"] / pair["bare"] for pair in pairs]
-    print(f"{args.rows} unique reviews, {args.model}, {args.pairs} interleaved pairs, engine start apart")
-    print(f"{'':8}{'median':>10}{'least':>10}{'most':>10}")
-    for name, values in [(f"{side} rows/s", [pair[side] for pair in pairs]) for side in _SIDES] + [
-        ("job / bare", ratios)
-    ]:
-        print(f"{name:14}{statistics.median(values):8.2f}{min(values):10.2f}{max(values):10.2f}")
-    content = {"model": args.model, "rows": args.rows, "pairs": pairs, "median_ratio": statistics.median(ratios)}
-    _HERE.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
