@@ -76,8 +76,9 @@ format: setup  ## put the code into its form
 lock:  ## resolve requirements-cpu.lock anew (needs uv; say where torch's CPU wheels are with TORCH_LINKS=…)
 	@.ci/lock $(if $(TORCH_LINKS),--find-links $(TORCH_LINKS),--extra-index-url $(TORCH_INDEX))
 
-bench: setup  ## the engine inside a job against the bare engine, same prompts
-	$(BIN)/python benchmarks/engine_efficiency.py
+bench: setup  ## quick measurements: a job against the bare engine, and the pipeline without an engine
+	$(BIN)/python benchmarks/engine_efficiency.py --pairs 3
+	$(BIN)/python benchmarks/pipeline_ceiling.py --rows 50000 --rows 200000
 
 clean:  ## remove what was built here; models and completions stay in the cache folder
 	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
