@@ -18,7 +18,7 @@ from pipeline.elements import Question
 from pipeline.engines.base import EngineNeeds, EngineSpec
 from pipeline.engines.scripted import ScriptedSpec
 from pipeline.engines.vllm_engine import VllmSpec, label_ids, vllm_version
-from pipeline.errors import UsageError
+from pipeline.errors import RowError, UsageError
 from pipeline.flow import Plan
 from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, Say, reasoning_parser_of, resolve_model
 from pipeline.outputs import OutputLayout
@@ -103,6 +103,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         columns=columns,
         rules=replace(rules, scope=recipe.scope()),
         engine=engine,
+        run_id=run_id,
         store=CompletionFolder.of(config.store, recipe.scope()),
         folder=str(building),
         layout=OutputLayout(
@@ -247,13 +248,17 @@ def _engine_spec(config: JobConfig, needs: EngineNeeds) -> EngineSpec:
 def make_recipe(task: AnyTask, model: Model, engine: EngineSpec, rules: PromptRules) -> Recipe:
     """What decides the answers of a run, as far as it is not in the rows."""
     prompter = Prompter(rules)
-    questions = {
-        question.name: {
-            "prompt": readable(prompter.request(question)[0].segments),
-            "decoding": describe(question.decoding),
+    try:
+        questions = {
+            question.name: {
+                "prompt": readable(prompter.request(question)[0].segments),
+                "decoding": describe(question.decoding),
+            }
+            for question in task.questions(task.examples()[0].record)
         }
-        for question in task.questions(task.examples()[0].record)
-    }
+    except RowError as error:
+        hint = f"give more than {rules.context_tokens} with --context-tokens; its own example needs that"
+        raise UsageError(f"the prompts of {task.name} do not fit the context: {error.message}", hint) from None
     return Recipe(
         task=task.name,
         task_version=task.version,

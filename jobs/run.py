@@ -125,6 +125,7 @@ def _run_beam(plan: Plan) -> Counter[str]:
     tally: Counter[str] = Counter()
     with keeping_engine():
         for wave in plan.waves():
+            lifetime.check_stop()
             pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([], pipeline_type_check=False))
             build_flow(pipeline, wave)
             result = pipeline.run()

@@ -140,12 +140,14 @@ class Asker(NamedTuple):
         name: which of its questions this is.
         of: how many questions it asks in this round.
         truncated: the text had to be cut for this question.
+        failures: those of the round's other questions that could not be asked.
     """
 
     case: Case
     name: str
     of: int
     truncated: bool
+    failures: Answers = NO_ANSWERS
 
 
 class Pending(NamedTuple):

@@ -17,6 +17,8 @@ from pipeline.validation import ValidateRows
 
 _ROWS_IN_BUCKET = 1_000
 _ROWS_IN_WAVE = 200_000
+_BYTES_IN_WAVE = 64 << 20
+"""Of the input, uncompressed; a row that asks many questions is held many times."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Plan:
         columns: record field → input column.
         rules: how prompts are made.
         engine: what answers.
+        run_id: names the run.
         store: where answers are kept.
         folder: where results are written until they are committed.
         layout: the columns of the results.
@@ -41,6 +44,7 @@ class Plan:
     columns: Mapping[str, str]
     rules: PromptRules
     engine: EngineSpec
+    run_id: str
     store: CompletionFolder
     folder: str
     layout: OutputLayout
@@ -53,11 +57,12 @@ class Plan:
     def waves(self) -> Iterator["Plan"]:
         """The plan in slices of some parts each, for a runner that holds all it groups in memory.
 
-        What a slice asks is in the store when the next one looks there, so nothing is asked twice.
+        What one slice was answered is in the store when the next looks there, so it is not asked again; what failed is.
         """
         parts: list[Part] = []
         for part in self.parts:
-            if parts and sum(p.rows for p in parts) + part.rows > _ROWS_IN_WAVE:
+            rows, size = (sum(sizes) for sizes in zip(*((p.rows, p.size_bytes) for p in (*parts, part)), strict=True))
+            if parts and (rows > _ROWS_IN_WAVE or size > _BYTES_IN_WAVE):
                 yield replace(self, parts=tuple(parts))
                 parts = []
             parts.append(part)
@@ -69,7 +74,8 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns)
     records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task)).with_outputs(DEAD, main=OK)
 
-    needs = Round(plan.task, plan.rules, plan.engine, plan.store, num_buckets=1 + plan.rows // _ROWS_IN_BUCKET)
+    num_buckets = 1 + plan.rows // _ROWS_IN_BUCKET
+    needs = Round(plan.task, plan.rules, plan.engine, plan.run_id, plan.store, num_buckets)
     asked = records.ok | "Round1" >> AskRound(needs)
     answered = [asked["done"]]
     for number in range(2, plan.task.rounds + 1):

@@ -172,6 +172,7 @@ class WriteResults(beam.DoFn):
         self._parts = {part.index: part for part in parts}
 
     def process(self, grouped: tuple[int, Iterable[Block[Outcome]]]) -> Iterator[int]:
+        lifetime.check_stop()
         index, blocks = grouped
         part = self._parts[index]
         try:

@@ -213,7 +213,7 @@ def _constant_digest(scope: str, segments: tuple[Segment, ...]) -> "hashlib.blak
 
 
 def _tagged(segment: Segment) -> bytes:
-    kind = b"c" if isinstance(segment, str) else b"t" if isinstance(segment, Text) else b"b"
+    kind = b"c" if isinstance(segment, str) else b"t" if isinstance(segment, Text) else b"b%d" % BLOCK_TOKENS
     data = plain(segment).encode()
     return kind + len(data).to_bytes(8, "little") + data
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.decoding import Choice, Decoding
@@ -56,8 +57,8 @@ class PromptFitter:
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
-        self._constant_tokens: dict[str | Border, int] = {}
-        self._beginning_tokens: dict[tuple[Segment, ...], int] = {}
+        self.count_constant = lru_cache(maxsize=4096)(self._count_constant)
+        self._count_beginning = lru_cache(maxsize=4096)(self._count_beginning_anew)
 
     def fit(self, segments: tuple[Segment, ...], max_tokens: int, truncate: bool) -> tuple[tuple[Segment, ...], bool]:
         """The segments, cut if need be, and whether they were.
@@ -95,18 +96,13 @@ class PromptFitter:
             raise RowError(ErrorClass.PROMPT_TOO_LONG, message)
         return segments
 
-    def _count_beginning(self, constants: tuple[Segment, ...]) -> int:
+    def _count_beginning_anew(self, constants: tuple[Segment, ...]) -> int:
         """The tokens before the first text, where it is known how much fills the blocks."""
-        if constants not in self._beginning_tokens:
-            self._beginning_tokens[constants] = len(encode_all(self._encoder, constants))
-        return self._beginning_tokens[constants]
+        return len(encode_all(self._encoder, constants))
 
-    def count_constant(self, segment: str | Border) -> int:
+    def _count_constant(self, segment: str | Border) -> int:
         """The most tokens that a constant takes, with what may have to fill the block before a border."""
-        if segment not in self._constant_tokens:
-            filler = BLOCK_TOKENS - 1 if isinstance(segment, Border) else 0
-            self._constant_tokens[segment] = filler + len(self._encoder.encode(segment))
-        return self._constant_tokens[segment]
+        return len(self._encoder.encode(segment)) + (BLOCK_TOKENS - 1 if isinstance(segment, Border) else 0)
 
 
 class Prompter:

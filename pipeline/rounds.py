@@ -37,6 +37,7 @@ class Round:
     Attributes:
         task, rules: what is asked, and how prompts are made.
         engine: what answers.
+        run_id: the run's, by which answers of its own are told from earlier ones.
         store: where answers are kept.
         num_buckets: into how many groups fingerprints are shuffled: a group is held in memory.
     """
@@ -44,6 +45,7 @@ class Round:
     task: AnyTask
     rules: PromptRules
     engine: EngineSpec
+    run_id: str
     store: CompletionFolder
     num_buckets: int
 
@@ -66,7 +68,7 @@ class AskRound(beam.PTransform[Any, Any]):
         given = (
             asked.ok
             | "GroupByBucket" >> beam.GroupByKey()
-            | "LookUpAnswers" >> beam.ParDo(LookUpAnswers(needs.store))
+            | "LookUpAnswers" >> beam.ParDo(LookUpAnswers(needs.store, needs.run_id))
             | "BuildRequests" >> beam.ParDo(BuildRequests(needs.task, needs.rules))
             | "Complete" >> beam.ParDo(Complete(needs.engine))
             | "AppendCompletions" >> beam.ParDo(AppendCompletions(needs.store))
@@ -95,16 +97,19 @@ class AskQuestions(beam.DoFn):
 
     def process(self, cases: Block[Case]) -> Iterator[Any]:
         done: Block[Case] = Block()
+        num_without_answer = 0
         for case in cases:
             askings = self._ask(case)
             if isinstance(askings, Case):
                 done.append(askings)
-            for key, asker in askings if not isinstance(askings, Case) else ():
+                num_without_answer += not case.answers
+                continue
+            for key, asker in askings:
                 bucket = int.from_bytes(key[:HEAD_BYTES], "big") % self._num_buckets
                 self._buckets.setdefault(bucket, Block()).append((key, asker))
                 self._gathered += 1
         if done:
-            metrics.count_rows_done(sum(not case.answers for case in done))
+            metrics.count_rows_done(num_without_answer)
             yield beam.pvalue.TaggedOutput(DONE, done)
         if self._gathered >= _GATHERED:
             yield from self._flush()
@@ -127,18 +132,21 @@ class AskQuestions(beam.DoFn):
                     found.append((request.fingerprint, question.name, truncated))
                 except RowError as error:
                     failures[question.name] = Failure(error.error_class, error.message)
-            if failures:
-                case = case._replace(answers={**case.answers, **failures})
             if found:
-                return [(key, Asker(case, name, len(found), truncated)) for key, name, truncated in found]
+                # The case stays as it was, or the same questions would not be asked again when requests are built.
+                return [(key, Asker(case, name, len(found), truncated, failures)) for key, name, truncated in found]
+            case = case._replace(answers={**case.answers, **failures})
         return case
 
 
 class LookUpAnswers(beam.DoFn):
-    """Askings, grouped, to blocks of pending requests, each once, with the answers that the store has."""
+    """Askings, grouped, to blocks of pending requests, each once, with the answers that the store has.
 
-    def __init__(self, store: CompletionFolder) -> None:
-        self._store = store
+    Of these, what the run itself has answered, in an earlier wave, is no request of its own any more.
+    """
+
+    def __init__(self, store: CompletionFolder, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
 
     def setup(self) -> None:
         self._index = index_of(self._store)
@@ -160,10 +168,12 @@ class LookUpAnswers(beam.DoFn):
         yield from map(GlobalWindows.windowed_value, self._look_up())
 
     def _look_up(self) -> Iterator[Block[Pending]]:
+        lifetime.check_stop()
         gathered, self._gathered = self._gathered, {}
         known = self._index.find(list(gathered))
-        metrics.count(metrics.UNIQUE, len(gathered))
-        metrics.count(metrics.REUSED, len(known))
+        num_own = sum(completion.run_id == self._run_id for completion in known.values())
+        metrics.count(metrics.UNIQUE, len(gathered) - num_own)
+        metrics.count(metrics.REUSED, len(known) - num_own)
         for block in in_blocks(gathered.items()):
             pending = Block(Pending(key, tuple(those), None, known.get(key)) for key, those in block)
             count_answered(asker for one in pending if one.answer is not None for asker in one.askers)
@@ -201,7 +211,7 @@ def give_answers(block: Block[Pending]) -> Iterator[Any]:
         for asker in askers:
             case = asker.case
             if asker.of == 1:
-                single.append(_with_answers(case, {asker.name: answer}, asker.truncated))
+                single.append(_with_answers(case, {**asker.failures, asker.name: answer}, asker.truncated))
             else:
                 place = (case.ref.part, case.ref.position // _ROWS_TOGETHER)
                 siblings.setdefault(place, Block()).append((asker, answer))
@@ -224,7 +234,7 @@ def _join(ref: RowRef, pairs: list[tuple[Asker, Answer]]) -> Case:
     answers = {asker.name: answer for asker, answer in sorted(pairs, key=lambda pair: pair[0].name)}
     if not len(answers) == len(pairs) == first.of:
         raise lifetime.fail(RunError(f"row {ref}: {first.of} questions, {len(pairs)} answers (a bug in Textmill)"))
-    return _with_answers(first.case, answers, any(asker.truncated for asker, _ in pairs))
+    return _with_answers(first.case, {**first.failures, **answers}, any(asker.truncated for asker, _ in pairs))
 
 
 def _with_answers(case: Case, answers: Mapping[str, Any], truncated: bool) -> Case:

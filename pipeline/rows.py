@@ -1,8 +1,8 @@
 """Parquet in: which rows there are, which of them a run reads, and how they are cut into parts.
 
-A *part* is a few consecutive row groups: the unit that one worker reads and that becomes one output file. Only the
-columns a task reads travel through the pipeline; the others are copied from input to output part by part
-(`pipeline.outputs`), so they keep their types and cost no Python objects.
+A *part* is a few consecutive row groups, or a stretch of a large one: the unit that one worker reads and that becomes
+one output file. Only the columns a task reads travel through the pipeline; the others are copied from input to output
+part by part (`pipeline.outputs`), so they keep their types and cost no Python objects.
 """
 
 import glob
@@ -24,7 +24,7 @@ from pipeline.elements import Row, RowRef, Undecodable, in_blocks
 from pipeline.errors import RunError, UsageError
 
 _PART_ROWS = 100_000
-_PART_BYTES = 128 << 20
+_PART_BYTES = 64 << 20
 _BATCH_ROWS = 8_192
 TEXT_NAMES = ("text", "review", "review_text", "body", "comment", "content", "message", "feedback", "description")
 ID_NAMES = ("id", "row_id", "uuid", "key", "review_id", "ticket_id", "message_id", "comment_id", "response_id")
@@ -51,17 +51,30 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Row groups `first` to `last` (included) of a file; `offset` is the file's row number of the first row."""
+    """Row groups `first` to `last` (included) of a file, or a stretch of one of them.
+
+    Attributes:
+        offset: the file's row number of the first row.
+        skip, take: of a stretch, how many rows of the row group come before it, and how many it has; None: all.
+    """
 
     file: InputFile
     first: int
     last: int
     offset: int
+    skip: int = 0
+    take: int | None = None
 
     @property
     def rows(self) -> int:
         """How many rows it has."""
-        return sum(self.file.group_rows[self.first : self.last + 1])
+        return sum(self.file.group_rows[self.first : self.last + 1]) if self.take is None else self.take
+
+    @property
+    def size_bytes(self) -> int:
+        """Uncompressed, about."""
+        groups = slice(self.first, self.last + 1)
+        return sum(self.file.group_bytes[groups]) * self.rows // max(1, sum(self.file.group_rows[groups]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,16 @@ class Part:
     @property
     def rows(self) -> int:
         """How many rows the run reads of it."""
-        return sum(piece.rows for piece in self.pieces) if self.selected is None else len(self.selected)
+        return self._all_rows if self.selected is None else len(self.selected)
+
+    @property
+    def size_bytes(self) -> int:
+        """About how many bytes the rows have that the run reads, uncompressed."""
+        return sum(piece.size_bytes for piece in self.pieces) * self.rows // max(1, self._all_rows)
+
+    @property
+    def _all_rows(self) -> int:
+        return sum(piece.rows for piece in self.pieces)
 
 
 @dataclass(frozen=True)
@@ -213,7 +235,7 @@ def _first_line(error: Exception) -> str:
 
 
 def plan_parts(files: Iterable[InputFile], limit: int | None, sample: int | None, seed: int) -> list[Part]:
-    """Cut the input into parts of about 100,000 rows or 128 MB, by whole row groups.
+    """Cut the input into parts of at most 100,000 rows or about 64 MB: whole row groups, or stretches of larger ones.
 
     Args:
         limit: read only the first rows.
@@ -233,19 +255,31 @@ def plan_parts(files: Iterable[InputFile], limit: int | None, sample: int | None
 def _pack(files: Iterable[InputFile]) -> Iterator[tuple[Piece, ...]]:
     pieces: list[Piece] = []
     rows = size = 0
-    for file in files:
-        offset = 0
-        for group, (num_rows, num_bytes) in enumerate(zip(file.group_rows, file.group_bytes, strict=True)):
-            if pieces and (rows + num_rows > _PART_ROWS or size + num_bytes > _PART_BYTES):
-                yield tuple(pieces)
-                pieces, rows, size = [], 0, 0
-            if pieces and pieces[-1].file is file:
-                pieces[-1] = Piece(file, pieces[-1].first, group, pieces[-1].offset)
-            else:
-                pieces.append(Piece(file, group, group, offset))
-            offset, rows, size = offset + num_rows, rows + num_rows, size + num_bytes
+    for piece in (piece for file in files for piece in _cut(file)):
+        if pieces and (rows + piece.rows > _PART_ROWS or size + piece.size_bytes > _PART_BYTES):
+            yield tuple(pieces)
+            pieces, rows, size = [], 0, 0
+        before = pieces[-1] if pieces else piece
+        if before.file is piece.file and before is not piece and before.take is piece.take is None:
+            pieces[-1] = Piece(piece.file, before.first, piece.last, before.offset)
+        else:
+            pieces.append(piece)
+        rows, size = rows + piece.rows, size + piece.size_bytes
     if pieces:
         yield tuple(pieces)
+
+
+def _cut(file: InputFile) -> Iterator[Piece]:
+    """A piece for each row group, or several for one that is larger than a part may be."""
+    offset = 0
+    for group, (num_rows, num_bytes) in enumerate(zip(file.group_rows, file.group_bytes, strict=True)):
+        most = max(1, min(_PART_ROWS, num_rows * _PART_BYTES // max(1, num_bytes)))
+        if num_rows <= most:
+            yield Piece(file, group, group, offset)
+        else:
+            for skip in range(0, num_rows, most):
+                yield Piece(file, group, group, offset + skip, skip, min(most, num_rows - skip))
+        offset += num_rows
 
 
 def _select(parts: Sequence[Part], chosen: Iterable[int]) -> list[Part]:
@@ -286,11 +320,25 @@ def read_batches(part: Part, columns: Sequence[str] | None) -> Iterator[tuple[in
             with open_parquet(piece.file.path) as parquet:
                 wanted = None if columns is None else [c for c in columns if c in parquet.schema_arrow.names]
                 groups = list(range(piece.first, piece.last + 1))
-                for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=groups, columns=wanted):
+                for batch in _stretch(parquet.iter_batches(_BATCH_ROWS, row_groups=groups, columns=wanted), piece):
                     yield position, piece.file.name, number, batch
                     position, number = position + batch.num_rows, number + batch.num_rows
         except (pa.ArrowException, OSError, BeamIOError) as error:
             raise RunError(f"cannot read {piece.file.path}: {_first_line(error)}") from None
+
+
+def _stretch(batches: Iterator[pa.RecordBatch], piece: Piece) -> Iterator[pa.RecordBatch]:
+    """Of the batches of a piece's row groups, the rows that are the piece's."""
+    if piece.take is None:
+        yield from batches
+        return
+    skip, left = piece.skip, piece.take
+    while left and (batch := next(batches, None)) is not None:
+        those = batch.slice(min(skip, batch.num_rows), left)
+        skip = max(0, skip - batch.num_rows)
+        left -= those.num_rows
+        if those.num_rows:
+            yield those
 
 
 def longest_text_bytes(parts: Sequence[Part], columns: Sequence[str]) -> int:

@@ -55,26 +55,51 @@ class CompletionIndex:
         return keys, np.arange(len(keys), dtype=np.int64) + (len(self._parts) - 1 << 32)
 
     def find(self, fingerprints: Sequence[bytes]) -> dict[bytes, Completion]:
-        """The completions that there are; of several for one fingerprint that of the oldest part, by its name."""
+        """The completions that there are; of several for one fingerprint that of the oldest part, by its name.
+
+        A part that turns out to be damaged is forgotten, and another one looked for.
+        """
+        completions: dict[bytes, Completion] = {}
+        rest = list(fingerprints)
+        while rest:
+            found, damaged = self._find(rest)
+            completions |= found
+            if not damaged:
+                break
+            self._drop(damaged)
+            rest = [key for key in rest if key not in found]
+        return completions
+
+    def _drop(self, damaged: set[int]) -> None:
+        with self._lock:
+            kept = [~np.isin(places >> 32, list(damaged)) for _, places in self._segments]
+            self._segments = [(k[those], p[those]) for (k, p), those in zip(self._segments, kept, strict=True)]
+
+    def _find(self, fingerprints: Sequence[bytes]) -> tuple[dict[bytes, Completion], set[int]]:
+        """What is found, and the numbers of parts that should have had something and could not be read."""
         wanted = np.array(fingerprints, "S16")
         places = np.full(len(wanted), -1, np.int64)
         with self._lock:
             for keys, standing in reversed(self._segments):  # the oldest last, which has the last word
                 at = np.searchsorted(keys, wanted)
-                found = at < len(keys)
-                found[found] = keys[at[found]] == wanted[found]
-                places[found] = standing[at[found]]
+                is_there = at < len(keys)
+                is_there[is_there] = keys[at[is_there]] == wanted[is_there]
+                places[is_there] = standing[at[is_there]]
             parts = list(self._parts)
         completions: dict[bytes, Completion] = {}
+        damaged: set[int] = set()
         hits = np.flatnonzero(places >= 0)
         hits = hits[np.argsort(places[hits], kind="stable")]
         numbers = places[hits] >> 32
         for number in np.unique(numbers):
             those = hits[numbers == number]
             rows = (places[those] & 0xFFFFFFFF).tolist()
-            for i, completion in zip(those.tolist(), read_rows_of(parts[number], rows), strict=False):
-                completions[fingerprints[i]] = completion
-        return completions
+            found = list(read_rows_of(parts[number], rows))
+            if len(found) < len(rows):
+                damaged.add(int(number))
+                continue
+            completions |= zip((fingerprints[i] for i in those.tolist()), found, strict=True)
+        return completions, damaged
 
 
 def _sorted(segments: Sequence[tuple[Keys, Places]]) -> tuple[Keys, Places]:

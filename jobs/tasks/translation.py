@@ -159,11 +159,14 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
             return []
         asked = []
         for name in (question.name for question in self.questions(record)):
+            to = name.partition("/")[0]
+            if normal_code(to) == normal_code(source):  # a line in another language than its text: it has no way back
+                continue
             try:
                 there = self._translated(record, answers, name)
             except RowError:
                 continue
-            prompt = self._prompt(there, name.partition("/")[0], source)
+            prompt = self._prompt(there, to, source)
             asked.append(Question(name + _BACK, prompt, translation_decoding(there)))
         return asked
 
@@ -229,6 +232,7 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
         return [piece for piece in self._pieces(record, to) if piece.translate]
 
     def _prompt(self, piece: str, source: str, to: str) -> Chat:
+        source = "und" if normal_code(source) == normal_code(to) else source  # a line in another language than its text
         terms = [(term.source, term.target(to) or "") for term in terms_in(piece, self._terms, to)]
         return translation_prompt(piece, source, to, terms)
 

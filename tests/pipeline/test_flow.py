@@ -293,6 +293,21 @@ def test_a_run_that_fails_leaves_the_old_output_and_keeps_what_was_answered(
     assert manifest.counts.sent == 200 - manifest.counts.reused
 
 
+def test_a_row_of_which_one_question_does_not_fit_fails_alone(run, write_parquet, results) -> None:
+    file = write_parquet({"text": ["x" * num_chars for num_chars in range(0, 2200, 20)]})
+    options = {"aspect_names": ["price", "customer service at the desk in the hall"]}
+    manifest = run(file, options=options, context_tokens=2200, on_too_long="fail", prompt_form="bare")
+    rows = results().to_pylist()
+    assert {row["error"]["class"] for row in rows if row["error"]} == {"empty_text", "prompt_too_long"}
+    assert {row["meta"]["requests"] for row in rows} == {0, 1, 2, 3}  # none fits, the first one, two, all of them
+    assert manifest.counts.ok == sum(row["meta"]["requests"] == 3 for row in rows)
+
+
+def test_a_context_that_no_prompt_fits_into_is_one_line(run, write_parquet) -> None:
+    with pytest.raises(UsageError, match="do not fit the context"):
+        run(write_parquet({"text": ["fine"]}), context_tokens=300)
+
+
 def test_a_run_in_waves_is_the_same_as_in_one_go(
     run, write_parquet, results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +322,7 @@ def test_a_run_in_waves_is_the_same_as_in_one_go(
     waves = run(files, "waves", store=str(tmp_path / "two"))
     assert (len(whole.results), len(waves.results)) == (1, 9)
     assert (waves.counts.sent, waves.counts.ok, waves.counts.failed) == (40, 90, 0)
+    assert (waves.counts.unique, waves.counts.reused) == (whole.counts.unique, whole.counts.reused) == (40, 0)
     assert [engine.closed for engine in opened] == [True]
     names = ["id", "text", "label", "score", "status"]
     assert results("waves").select(names).sort_by("id") == results("whole").select(names).sort_by("id")

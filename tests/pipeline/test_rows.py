@@ -15,11 +15,15 @@ from pipeline.rows import (
     choose_text_column,
     longest_text_bytes,
     plan_parts,
+    read_batches,
     read_rows,
     survey,
 )
 
-_groups = st.lists(st.tuples(st.integers(0, 150_000), st.integers(0, 200 << 20)), max_size=12)
+_group = st.integers(0, 150_000).flatmap(
+    lambda rows: st.tuples(st.just(rows), st.integers(0, 200 << 20 if rows else 0))
+)
+_groups = st.lists(_group, max_size=12)
 _files = st.lists(_groups, min_size=1, max_size=4)
 
 
@@ -29,25 +33,34 @@ def _file(i: int, groups: list[tuple[int, int]]) -> InputFile:
 
 
 @given(files=_files)
-def test_parts_cover_every_row_group_once_in_order(files: list[list[tuple[int, int]]]) -> None:
+def test_parts_cover_every_row_once_in_order_and_none_is_too_large(files: list[list[tuple[int, int]]]) -> None:
     inputs = [_file(i, groups) for i, groups in enumerate(files)]
     parts = plan_parts(inputs, None, None, 0)
-    covered = [(p.file.name, g) for part in parts for p in part.pieces for g in range(p.first, p.last + 1)]
-    assert covered == [(f.name, g) for f in inputs for g in range(len(f.group_rows))]
-    assert sum(part.rows for part in parts) == sum(f.rows for f in inputs)
+    stretches = [(p.file.name, p.offset, p.offset + p.rows) for part in parts for p in part.pieces if p.rows]
+    for file in inputs:
+        those = [(start, stop) for name, start, stop in stretches if name == file.name]
+        assert [start for start, _ in those] == [0, *(stop for _, stop in those)][: len(those)]
+        assert sum(stop - start for start, stop in those) == file.rows
+    assert [name for name, _, _ in stretches] == sorted(name for name, _, _ in stretches)
     assert [part.index for part in parts] == list(range(len(parts)))
     for part in parts:
-        assert (
-            part.rows <= 100_000
-            or sum(p.last - p.first + 1 for p in part.pieces if p.rows) <= 1
-            or _last_group_overflows(part)
-        )
+        assert part.rows <= 100_000
+        assert part.size_bytes <= 64 << 20 or part.rows == 1 or len(part.pieces) == 1
 
 
-def _last_group_overflows(part) -> bool:
-    """A part may pass the bound only by its first row group."""
-    first = part.pieces[0]
-    return part.rows - first.file.group_rows[first.first] <= 100_000
+@pytest.mark.parametrize("part_rows", [7, 10_000, 100_000])
+def test_stretches_of_a_large_row_group_are_read_as_such(
+    part_rows: int, write_parquet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_rows = 40 if part_rows == 7 else 30_000
+    file = write_parquet({"text": [f"{i}" for i in range(num_rows)]})
+    monkeypatch.setattr("pipeline.rows._PART_ROWS", part_rows)
+    parts = plan_parts(survey([str(file)]).files, None, None, 0)
+    assert len(parts) == -(-num_rows // part_rows)
+    rows = [row for part in parts for row in read_rows(part, {"text": "text"})]
+    assert [row.values["text"] for row in rows] == [f"{i}".encode() for i in range(num_rows)]
+    numbers = [number for part in parts for _, _, number, _ in read_batches(part, ["text"])]
+    assert numbers == sorted(set(numbers))
 
 
 @given(files=_files, count=st.integers(0, 40), seed=st.integers(0, 3))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,6 +71,23 @@ def test_parts_that_are_gone_are_forgotten_and_a_damaged_one_has_nothing(tmp_pat
     second.write_bytes(second.read_bytes()[:-30])
     assert index.find([b"b" * 16]) == {}
     assert index_of(CompletionFolder(str(tmp_path))) is index
+
+
+def test_a_damaged_part_does_not_hide_what_another_part_has(tmp_path: Path) -> None:
+    folder = CompletionFolder(str(tmp_path))
+    index = CompletionIndex(folder)
+    keys = [bytes([i]) * 16 for i in range(100)]
+    _write(folder, keys)
+    (part,) = map(Path, folder.parts())
+    content = bytearray(part.read_bytes())
+    column = pq.ParquetFile(part).metadata.row_group(0).column(1)  # the texts; the fingerprints stay whole
+    content[column.data_page_offset + column.total_compressed_size // 2] ^= 0xFF
+    part.write_bytes(content)
+    index.refresh()
+    assert index.find(keys) == {}
+    _write(folder, keys[:60], part=1)
+    index.refresh()
+    assert {key: c.text for key, c in index.find(keys).items()} == {key: f"1/{key.hex()}" for key in keys[:60]}
 
 
 def test_nothing_is_found_in_an_empty_store(tmp_path: Path) -> None:

@@ -76,6 +76,18 @@ def test_a_failed_check_is_told_and_the_better_answer_is_kept() -> None:
     assert _failed(task.parse(record, 0, better)) == set()
 
 
+def test_a_line_in_another_language_than_its_text_is_not_translated_from_the_language_into_itself() -> None:
+    spanish = "El pedido llegó a tiempo y estamos muy contentos con la lámpara."
+    record = TextRecord(text=f"{spanish}\n{SENTENCE} and the weather in the mountains was wonderful.\n{spanish}")
+    task = _task(back_translate=True)
+    (question,) = task.questions(record)
+    assert isinstance(question.prompt, Chat)
+    assert "from Spanish" not in str(question.prompt.messages[0])
+    answers = {question.name: _completion("El tiempo en las montañas fue maravilloso.")}
+    assert task.follow_up(record, answers) == []
+    assert task.parse(record, 0, answers).quality_estimate is None
+
+
 LAYOUT = "# Opening hours\n\n- We are open on Monday.\n- https://a.example/x\n\n```\nx = 1\n```\n\tCome and see us.\r\n"
 
 
