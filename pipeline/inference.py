@@ -37,19 +37,21 @@ class EngineHolder:
         self._guard, self._use = threading.Lock(), threading.Lock()
         self._engine: Engine | None = None
         self._spec: EngineSpec | None = None
-        self._holders = 0
+        self._holders: set[object] = set()
 
-    def hold(self) -> None:
-        """A step that may need an engine has been set up."""
+    def hold(self) -> object:
+        """A step that may need an engine has been set up; returns what it lets go by."""
         with self._guard:
-            self._holders += 1
+            self._holders.add(hold := object())
+            return hold
 
-    def let_go(self) -> None:
-        """A step is torn down; the last one closes the engine."""
+    def let_go(self, hold: object) -> None:
+        """A step is torn down; the last one closes the engine. A hold of a run that failed is none any more."""
         with self._guard:
-            self._holders -= 1
-            if self._holders <= 0:
-                self.close()
+            if hold in self._holders:
+                self._holders.remove(hold)
+                if not self._holders:
+                    self.close()
 
     def take(self, spec: EngineSpec) -> Lease:
         """Use of the engine, started if need be, until `give_back`; waits while another step uses it.
@@ -77,7 +79,7 @@ class EngineHolder:
 
     def close(self) -> None:
         """Close the engine, if there is one, and forget who held and used it: a run that fails gives nothing back."""
-        self._use, self._holders = threading.Lock(), 0
+        self._use, self._holders = threading.Lock(), set()
         self._close_engine()
 
     def _close_engine(self) -> None:
@@ -101,11 +103,11 @@ _holder = EngineHolder()
 @contextmanager
 def keeping_engine() -> Iterator[None]:
     """Keep the engine, once it has started, from one pipeline of this process to the next."""
-    _holder.hold()
+    hold = _holder.hold()
     try:
         yield
     finally:
-        _holder.let_go()
+        _holder.let_go(hold)
 
 
 class Complete(beam.DoFn):
@@ -120,11 +122,10 @@ class Complete(beam.DoFn):
         self._spec = spec
         self._lease: Lease | None = None
         self._pending: dict[bytes, Pending] = {}
-        self._holding = False
+        self._hold: object | None = None
 
     def setup(self) -> None:
-        _holder.hold()
-        self._holding = True
+        self._hold = _holder.hold()
 
     def start_bundle(self) -> None:
         self._pending = {}
@@ -144,9 +145,9 @@ class Complete(beam.DoFn):
 
     def teardown(self) -> None:
         self._give_back()
-        if self._holding:
-            self._holding = False
-            _holder.let_go()
+        if self._hold is not None:
+            hold, self._hold = self._hold, None
+            _holder.let_go(hold)
 
     def _send(self, pending: Pending, request: Request) -> Iterator[Block[Pending]]:
         metrics.count(metrics.SENT)

@@ -102,6 +102,19 @@ def test_the_engine_is_kept_from_one_pipeline_to_the_next() -> None:
     assert [engine.closed for engine in spec.opened] == [True]
 
 
+def test_a_step_of_a_run_that_failed_cannot_close_the_engine_of_the_next() -> None:
+    late = Complete(_WatchedSpec())
+    late.setup()
+    late.start_bundle()
+    list(late.process(Block([_asked(1)])))
+    lifetime.close_all()  # the run failed, and Beam has not torn its steps down
+    spec = _WatchedSpec()
+    with keeping_engine():
+        _drive(Complete(spec), [[1]])
+        late.teardown()
+        assert [engine.closed for engine in spec.opened] == [False]
+
+
 def test_an_engine_that_fails_ends_the_run_with_its_own_words_and_is_closed_by_the_driver() -> None:
     def script(request: Request) -> str:
         raise RunError("out of memory", "buy some")
