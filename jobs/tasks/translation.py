@@ -232,7 +232,8 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
         return [piece for piece in self._pieces(record, to) if piece.translate]
 
     def _prompt(self, piece: str, source: str, to: str) -> Chat:
-        source = "und" if normal_code(source) == normal_code(to) else source  # a line in another language than its text
+        if source != "und" and normal_code(source) == normal_code(to):  # a line in another language than its text
+            source = "und"
         terms = [(term.source, term.target(to) or "") for term in terms_in(piece, self._terms, to)]
         return translation_prompt(piece, source, to, terms)
 

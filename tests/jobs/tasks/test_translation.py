@@ -76,6 +76,14 @@ def test_a_failed_check_is_told_and_the_better_answer_is_kept() -> None:
     assert _failed(task.parse(record, 0, better)) == set()
 
 
+def test_a_text_whose_language_cannot_be_told_is_asked_about_all_the_same() -> None:
+    task, record = _task(back_translate=True), TextRecord(text="Qwx zzt brrp")
+    (question,) = task.questions(record)
+    assert isinstance(question.prompt, Chat)
+    assert "from" not in str(question.prompt.messages[0].content).split("Keep")[0]
+    assert task.follow_up(record, {question.name: _completion("Qwx")}) == []
+
+
 def test_a_line_in_another_language_than_its_text_is_not_translated_from_the_language_into_itself() -> None:
     spanish = "El pedido llegó a tiempo y estamos muy contentos con la lámpara."
     record = TextRecord(text=f"{spanish}\n{SENTENCE} and the weather in the mountains was wonderful.\n{spanish}")
