@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from corpora import own_rows, unique_reviews
+from asked import TASK_OPTIONS, questions_of, write_input
 from measure import Figures, in_a_process, interleaved, report
 
 _HERE = Path(__file__).resolve()
@@ -58,7 +58,7 @@ def main() -> None:
         sides = list(dict.fromkeys(["textmill", *(args.side or _SIDES)]))
         if args.task == "generate" and "json" in sides:
             sides.remove("json")
-        file = _write_input(Path(name), args.task, args.rows)
+        file = write_input(Path(name) / "in.parquet", args.task, args.rows)
         same = ("--model", args.model, "--task", args.task, "--input", file, "--rows", args.rows)
         pairs = interleaved(sides, args.pairs, lambda side: _measure(side, same))
     series: dict[str, list[float]] = {}
@@ -83,20 +83,6 @@ def _measure(side: str, same: tuple[object, ...]) -> Figures:
     return {**figures, "seconds": time.monotonic() - started}
 
 
-def _write_input(folder: Path, task: str, num_rows: int) -> Path:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    file = folder / "in.parquet"
-    if task == "generate":
-        briefs = own_rows("briefs")
-        rows = [{**briefs[i % len(briefs)], "tone": f"tone {i // len(briefs)}"} for i in range(num_rows)]
-        pq.write_table(pa.Table.from_pylist(rows), file)
-    else:
-        pq.write_table(pa.table({"text": unique_reviews(num_rows)}), file)
-    return file
-
-
 class _Work:
     """What every side works on: the rows as Textmill renders them, all in the chat form, which all sides know."""
 
@@ -111,7 +97,7 @@ class _Work:
             output=str(folder / "out"),
             store=str(folder / "store"),
             prompt_form="chat",
-            options={} if args.task == "sentiment" else {"retry": False, "temperature": 0.0},
+            options=TASK_OPTIONS[args.task],
         )
 
     def plan(self) -> Any:
@@ -120,15 +106,6 @@ class _Work:
 
         return prepare(self.config, "peer", self.folder, lambda message: None).plan
 
-    def questions(self, plan: Any) -> Iterator[Any]:
-        """One for each row."""
-        from pipeline.rows import read_rows
-        from pipeline.validation import validate_row
-
-        for part in plan.parts:
-            for row in read_rows(part, plan.columns):
-                yield from plan.task.questions(validate_row(plan.task, row))[:1]
-
     def bodies(self, plan: Any) -> Iterator[tuple[Any, str, dict[str, Any]]]:
         """For each row: the question, the rendered prompt, and how to decode, as the OpenAI API of vLLM has it."""
         from pipeline.decoding import Choice
@@ -136,7 +113,7 @@ class _Work:
         from pipeline.prompts import readable
 
         renderer, encoder = plan.rules.renderer(), plan.rules.encoder()
-        for question in self.questions(plan):
+        for question in questions_of(plan):
             decoding = question.decoding
             extra: dict[str, Any] = {"temperature": 0, "max_tokens": decoding.max_tokens}
             if isinstance(decoding, Choice):
@@ -164,7 +141,7 @@ def _bare(work: _Work, make_decoding: Callable[[Any], Any], batch: int) -> Figur
     renderer, encoder = plan.rules.renderer(), plan.rules.encoder()
     asked = [
         (encode_all(encoder, renderer.render(question.prompt, thinking=False)), make_decoding(question))
-        for question in work.questions(plan)
+        for question in questions_of(plan)
     ]
     prepare_environment()
     from vllm import LLM

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from jobs.config import JobConfig, nearest, validation_line
 from jobs.tasks import find_task
+from pipeline.columns import choose_column, choose_id_column, choose_text_column, describe_columns, is_text
 from pipeline.completions import CompletionFolder
 from pipeline.decoding import Choice, describe
 from pipeline.elements import Question
@@ -22,20 +23,11 @@ from pipeline.errors import RowError, UsageError
 from pipeline.flow import Plan
 from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, Say, reasoning_parser_of, resolve_model
 from pipeline.outputs import OutputLayout
+from pipeline.parts import Part, plan_parts
 from pipeline.prompts import Recipe, Text, readable
 from pipeline.requests import Prompter, PromptFitter, PromptRules
-from pipeline.rows import (
-    InputFile,
-    Part,
-    choose_column,
-    choose_id_column,
-    choose_text_column,
-    describe_columns,
-    is_text,
-    longest_text_bytes,
-    plan_parts,
-    survey,
-)
+from pipeline.rows import longest_text_bytes
+from pipeline.survey import InputFile, survey
 from pipeline.task import AnyTask, task_options
 from pipeline.tokens import ModelTokenizer, load_chat_template
 from schemas.arrow import arrow_schema

@@ -25,6 +25,7 @@ from pipeline import lifetime, metrics
 from pipeline.elements import Block, Completion, Pending
 from pipeline.errors import RunError
 from pipeline.prompts import Recipe
+from pipeline.survey import open_parquet
 
 _LOG = logging.getLogger(__name__)
 
@@ -121,9 +122,8 @@ def read_rows_of(path: str, rows: Sequence[int]) -> Iterator[Completion]:
 def _read_columns(path: str, names: list[str]) -> pa.Table | None:
     """Some columns of a part, in order; None, and a warning, if it is damaged."""
     try:
-        with FileSystems.open(path, mime_type="application/octet-stream") as stream:
-            table = pq.read_table(pa.BufferReader(stream.read()), columns=names, page_checksum_verification=True)
-        return table.select(names)
+        with open_parquet(path, verify_pages=True) as part:
+            return part.read(columns=names).select(names)
     except (pa.ArrowException, OSError, BeamIOError, KeyError) as error:
         _LOG.warning("skipping the damaged store part %s: %s", path, error)
         metrics.count(metrics.STORE_BAD_PARTS)

@@ -66,8 +66,7 @@ class Question:
     decoding: Decoding
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A rendered question under its fingerprint."""
 
     fingerprint: bytes
@@ -156,7 +155,7 @@ class Pending(NamedTuple):
     Attributes:
         fingerprint: names it.
         askers: the rows that ask it.
-        request: None until it is needed: most answers are known already, or the request is asked by other rows too.
+        request: None if the answer was known: the engine need not see it.
         answer: None until there is one.
     """
 

@@ -64,3 +64,8 @@ class Interrupted(RunError):
     """The run was stopped from outside and can be resumed by the same command."""
 
     exit_code = 130
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library's says, on one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

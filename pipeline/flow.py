@@ -9,9 +9,10 @@ from pipeline.completions import CompletionFolder
 from pipeline.engines.base import EngineSpec
 from pipeline.outcomes import DEAD, ParseAnswers
 from pipeline.outputs import OutputLayout, WriteResults
+from pipeline.parts import Part
 from pipeline.requests import PromptRules
 from pipeline.rounds import OK, AskRound, Round
-from pipeline.rows import Part, ReadRows
+from pipeline.rows import ReadRows
 from pipeline.task import AnyTask
 from pipeline.validation import ValidateRows
 

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from pipeline import lifetime
 from pipeline.elements import Block, Cost, Outcome
 from pipeline.errors import RunError, UsageError
-from pipeline.rows import Part, read_batches
+from pipeline.parts import Part, read_batches
 from schemas.arrow import arrow_type
 from schemas.envelope import (
     ANSWER_COLUMN,

@@ -26,8 +26,8 @@ _GATHERED = 16_384
 _ROWS_TOGETHER = 512
 """Of so many neighbouring rows the answers are joined in one go."""
 
-Asking = tuple[bytes, Asker]
-"""A fingerprint and a row that asks for it."""
+Asking = tuple[Request, Asker]
+"""A request and a row that asks it."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,6 @@ class AskRound(beam.PTransform[Any, Any]):
             asked.ok
             | "GroupByBucket" >> beam.GroupByKey()
             | "LookUpAnswers" >> beam.ParDo(LookUpAnswers(needs.store, needs.run_id))
-            | "BuildRequests" >> beam.ParDo(BuildRequests(needs.task, needs.rules))
             | "Complete" >> beam.ParDo(Complete(needs.engine))
             | "AppendCompletions" >> beam.ParDo(AppendCompletions(needs.store))
             | "GiveAnswers" >> beam.FlatMap(give_answers).with_outputs(SIBLINGS, main=OK)
@@ -81,8 +80,8 @@ class AskRound(beam.PTransform[Any, Any]):
 class AskQuestions(beam.DoFn):
     """Cases to who asks what. Main output: (bucket, askings); `done`: cases that ask no more.
 
-    The prompt itself is not passed on: it is many times as long as the row, and only requests that are sent need it.
-    Prompts with one head fall into one bucket.
+    Prompts travel: what those of a block have in common, and the text of the row, is pickled once. Those with one head
+    fall into one bucket.
     """
 
     def __init__(self, task: AnyTask, rules: PromptRules, num_buckets: int) -> None:
@@ -104,10 +103,11 @@ class AskQuestions(beam.DoFn):
                 done.append(askings)
                 num_without_answer += not case.answers
                 continue
-            for key, asker in askings:
-                bucket = int.from_bytes(key[:HEAD_BYTES], "big") % self._num_buckets
-                self._buckets.setdefault(bucket, Block()).append((key, asker))
-                self._gathered += 1
+            for asking in askings:
+                head = asking[0].fingerprint[:HEAD_BYTES]
+                bucket = int.from_bytes(head, "big") % self._num_buckets
+                self._buckets.setdefault(bucket, Block()).append(asking)
+            self._gathered += len(askings)
         if done:
             metrics.count_rows_done(num_without_answer)
             yield beam.pvalue.TaggedOutput(DONE, done)
@@ -124,17 +124,16 @@ class AskQuestions(beam.DoFn):
     def _ask(self, case: Case) -> list[Asking] | Case:
         """What the case asks next; or the case itself, with what has failed meanwhile, if that is nothing."""
         while questions := self._task.ask(case.record, case.answers):
-            found: list[tuple[bytes, str, bool]] = []
+            found: list[tuple[Request, str, bool]] = []
             failures: dict[str, Answer] = {}
             for question in questions:
                 try:
                     request, truncated = self._prompter.request(question)
-                    found.append((request.fingerprint, question.name, truncated))
+                    found.append((request, question.name, truncated))
                 except RowError as error:
                     failures[question.name] = Failure(error.error_class, error.message)
             if found:
-                # The case stays as it was, or the same questions would not be asked again when requests are built.
-                return [(key, Asker(case, name, len(found), truncated, failures)) for key, name, truncated in found]
+                return [(one, Asker(case, name, len(found), truncated, failures)) for one, name, truncated in found]
             case = case._replace(answers={**case.answers, **failures})
         return case
 
@@ -153,14 +152,14 @@ class LookUpAnswers(beam.DoFn):
         self._index.refresh()
 
     def start_bundle(self) -> None:
-        self._gathered: dict[bytes, list[Asker]] = {}
+        self._gathered: dict[bytes, tuple[Request, list[Asker]]] = {}
 
     def process(self, grouped: tuple[int, Iterable[Block[Asking]]]) -> Iterator[Block[Pending]]:
-        askers: dict[bytes, list[Asker]] = {}
-        for key, asker in (asking for block in grouped[1] for asking in block):
-            askers.setdefault(key, []).append(asker)
-        for key in sorted(askers):  # those that share a head next to each other: the engine computes it once
-            self._gathered[key] = askers[key]
+        asked: dict[bytes, tuple[Request, list[Asker]]] = {}
+        for request, asker in (asking for block in grouped[1] for asking in block):
+            asked.setdefault(request.fingerprint, (request, []))[1].append(asker)
+        for key in sorted(asked):  # those that share a head next to each other: the engine computes it once
+            self._gathered[key] = asked[key]
         if len(self._gathered) >= _GATHERED:
             yield from self._look_up()
 
@@ -175,32 +174,12 @@ class LookUpAnswers(beam.DoFn):
         metrics.count(metrics.UNIQUE, len(gathered) - num_own)
         metrics.count(metrics.REUSED, len(known) - num_own)
         for block in in_blocks(gathered.items()):
-            pending = Block(Pending(key, tuple(those), None, known.get(key)) for key, those in block)
+            pending: Block[Pending] = Block()
+            for key, (request, askers) in block:
+                answer = known.get(key)
+                pending.append(Pending(key, tuple(askers), None if answer else request, answer))
             count_answered(asker for one in pending if one.answer is not None for asker in one.askers)
             yield pending
-
-
-class BuildRequests(beam.DoFn):
-    """Give each pending request without an answer its prompt, rendered for the first of those who ask it."""
-
-    def __init__(self, task: AnyTask, rules: PromptRules) -> None:
-        self._task, self._rules = task, rules
-
-    def setup(self) -> None:
-        self._prompter = Prompter(self._rules)
-
-    def process(self, block: Block[Pending]) -> Iterator[Block[Pending]]:
-        yield Block(one if one.answer else one._replace(request=self._request(one)) for one in block)
-
-    def _request(self, pending: Pending) -> Request:
-        asker = pending.askers[0]
-        for question in self._task.ask(asker.case.record, asker.case.answers):
-            if question.name == asker.name:
-                request, _ = self._prompter.request(question)
-                if request.fingerprint == pending.fingerprint:
-                    return request
-        message = f"the task {self._task.name} does not ask {asker.name!r} the same way twice (a bug in the task)"
-        raise lifetime.fail(RunError(message, "its questions may depend on the record and the answers only"))
 
 
 def give_answers(block: Block[Pending]) -> Iterator[Any]:

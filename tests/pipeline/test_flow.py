@@ -314,7 +314,7 @@ def test_a_run_in_waves_is_the_same_as_in_one_go(
     texts = [f"text {i % 40}" for i in range(90)]
     files = [write_parquet({"text": texts[i : i + 10]}, f"in/{i:02}.parquet") for i in range(0, 90, 10)]
     whole = run(files, "whole", store=str(tmp_path / "one"))
-    monkeypatch.setattr("pipeline.rows._PART_ROWS", 10)
+    monkeypatch.setattr("pipeline.parts._PART_ROWS", 10)
     monkeypatch.setattr("pipeline.flow._ROWS_IN_WAVE", 25)
     opened: list[ScriptedEngine] = []
     real = ScriptedSpec.open

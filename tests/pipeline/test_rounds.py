@@ -1,7 +1,6 @@
 """Several questions a row, several results, a second try and a follow-up: on whole runs with a scripted engine."""
 
 import json
-from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from jobs.tasks import find_task
 from pipeline.contract import CHECKS, with_example_options
 from pipeline.decoding import Choice, Json
 from pipeline.elements import Request
-from pipeline.errors import RowError, RunError, UsageError
+from pipeline.errors import RowError, UsageError
 from pipeline.prompts import readable
 from schemas.envelope import ErrorClass
 
@@ -136,22 +135,6 @@ def test_the_toy_keeps_the_contract() -> None:
     for _, task in with_example_options(find_task(TOY)):
         for check in CHECKS.values():
             check(task)
-
-
-def test_a_task_that_does_not_ask_the_same_way_twice_is_found_out(
-    script, run, write_parquet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task, counted = find_task(TOY), Counter()
-    before = task.questions
-
-    def fickle(self, record):
-        counted["calls"] += 1
-        record = record.model_copy(update={"text": f"{record.text} {counted['calls']}"})
-        return before(self, record)
-
-    monkeypatch.setattr(task, "questions", fickle)
-    with pytest.raises(RunError, match="same way twice"):
-        run(write_parquet({"text": ["fine"]}), task=TOY)
 
 
 def test_nested_columns_and_other_names(script, run, write_parquet, results) -> None:

@@ -8,17 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.columns import choose_id_column, choose_text_column
 from pipeline.errors import RunError, UsageError
-from pipeline.rows import (
-    InputFile,
-    choose_id_column,
-    choose_text_column,
-    longest_text_bytes,
-    plan_parts,
-    read_batches,
-    read_rows,
-    survey,
-)
+from pipeline.parts import plan_parts, read_batches
+from pipeline.rows import longest_text_bytes, read_rows
+from pipeline.survey import InputFile, survey
 
 _group = st.integers(0, 150_000).flatmap(
     lambda rows: st.tuples(st.just(rows), st.integers(0, 200 << 20 if rows else 0))
@@ -54,7 +48,7 @@ def test_stretches_of_a_large_row_group_are_read_as_such(
 ) -> None:
     num_rows = 40 if part_rows == 7 else 30_000
     file = write_parquet({"text": [f"{i}" for i in range(num_rows)]})
-    monkeypatch.setattr("pipeline.rows._PART_ROWS", part_rows)
+    monkeypatch.setattr("pipeline.parts._PART_ROWS", part_rows)
     parts = plan_parts(survey([str(file)]).files, None, None, 0)
     assert len(parts) == -(-num_rows // part_rows)
     rows = [row for part in parts for row in read_rows(part, {"text": "text"})]
