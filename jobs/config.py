@@ -44,6 +44,9 @@ class JobConfig(BaseModel):
     on_too_long: Literal["truncate", "fail"] = Field(
         "truncate", description="A text that does not fit is cut (meta.truncated says so), or its row fails."
     )
+    request_seconds: float = Field(
+        3600.0, gt=0, description="A request without an answer for so long is given up: its rows fail with deadline."
+    )
     limit: int | None = Field(None, ge=0, description="Only the first N rows.")
     sample: int | None = Field(None, ge=0, description="Only N rows drawn at random.")
     seed: int = Field(0, description="Of the random draw.")

@@ -84,6 +84,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         context_tokens=_context_needed(rules, task, _longest_text(parts, found.schema, columns)),
         model_folder=rules.model_folder,
         reasoning_tokens=reasoning_tokens,
+        request_seconds=config.request_seconds,
         arguments=config_args,
     )
     engine = _engine_spec(config, needs)

@@ -54,6 +54,10 @@ class RunError(TextmillError):
         return self.message
 
 
+class EngineDied(RunError):
+    """The engine failed as a whole; another one may fare better."""
+
+
 class UsageError(RunError):
     """Bad usage, configuration or input: nothing was spent."""
 

@@ -14,6 +14,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from pipeline import lifetime, metrics
 from pipeline.elements import Asker, Block, Completion, Pending, Request
 from pipeline.engines.base import Engine, EngineSpec
+from pipeline.engines.supervised import SupervisedEngine
 from pipeline.errors import RunError
 
 _WAIT_SECONDS = 0.5
@@ -90,7 +91,7 @@ class EngineHolder:
 
     def _start(self, spec: EngineSpec) -> Engine:
         started = time.monotonic()
-        engine = spec.open()
+        engine = SupervisedEngine(spec, spec.needs.request_seconds)
         lifetime.opened(self)
         metrics.count(metrics.ENGINE_STARTS)
         metrics.count(metrics.ENGINE_START_US, round(1e6 * (time.monotonic() - started)))

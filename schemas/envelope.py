@@ -30,6 +30,8 @@ class ErrorClass(StrEnum):
     INVALID_ROW = "invalid_row"
     PROMPT_TOO_LONG = "prompt_too_long"
     REQUEST_REJECTED = "request_rejected"
+    ENGINE_DIED = "engine_died"
+    DEADLINE = "deadline"
     INVALID_ANSWER = "invalid_answer"
     CHECK_FAILED = "check_failed"
 

@@ -1,6 +1,6 @@
 """The engine seam: requests in, exactly one completion or error out for each, in any order, many in flight."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -34,8 +34,13 @@ class Engine(Protocol):
         """Work on, and return what was finished meanwhile: perhaps nothing, but something in the end.
 
         Raises:
-            RunError: if the engine itself has failed.
+            EngineDied: if the engine itself has failed; it is of no use any more.
+            RunError: if no engine would fare better.
         """
+        ...
+
+    def abort(self, fingerprints: Iterable[bytes]) -> None:
+        """Forget requests that were submitted: they are not answered any more."""
         ...
 
     def close(self) -> None:
@@ -45,6 +50,11 @@ class Engine(Protocol):
 
 class EngineSpec(Protocol):
     """How to start an engine: small, picklable, the same on every worker."""
+
+    @property
+    def needs(self) -> "EngineNeeds":
+        """What the job asks of it."""
+        ...
 
     def open(self) -> Engine:
         """Start it, which may take a while.
@@ -69,6 +79,7 @@ class EngineNeeds:
         model_folder: the weights; None for an engine that has none.
         reasoning_tokens: how many tokens a model that thinks before it answers may spend on that, for each request;
             0: it is not one.
+        request_seconds: how long a request may take from submission to answer.
         arguments: the engine's own arguments, by its own names.
     """
 
@@ -76,4 +87,5 @@ class EngineNeeds:
     context_tokens: int
     model_folder: str | None
     reasoning_tokens: int = 0
+    request_seconds: float = 3600.0
     arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -7,7 +7,7 @@ its name is part of the recipe, so they are never taken for a model's.
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,10 @@ from pipeline.prompts import Text, readable
 from pipeline.tokens import BytesTokenizer, encode_all
 
 Script = Callable[[Request], str]
-"""What to answer to a request: a label, JSON or text. It may raise `RowError` (the request fails) or `RunError`."""
+"""What to answer to a request: a label, JSON or text.
+
+It may raise `RowError` (the request fails), `EngineDied` (what is in flight is lost) or `RunError`.
+"""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,11 @@ class ScriptedEngine:
         """Answer a quarter of what waits, the youngest first."""
         num = math.ceil(len(self._waiting) / 4)
         return [self._answer(self._waiting.pop()) for _ in range(num)]
+
+    def abort(self, fingerprints: Iterable[bytes]) -> None:
+        """Forget some of what waits."""
+        dropped = set(fingerprints)
+        self._waiting = deque(request for request in self._waiting if request.fingerprint not in dropped)
 
     def close(self) -> None:
         """Forget what waits."""

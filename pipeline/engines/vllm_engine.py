@@ -8,7 +8,7 @@ import gc
 import importlib.metadata
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from pipeline.decoding import Choice, Decoding, FreeText, Json
 from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import Answered, EngineNeeds
-from pipeline.errors import RunError, UsageError
+from pipeline.errors import EngineDied, RunError, UsageError
 from pipeline.tokens import ModelTokenizer, encode_all
 from schemas.envelope import ErrorClass
 
@@ -225,12 +225,21 @@ class VllmEngine:
         try:
             outputs = self._engine.step()
         except Exception as error:
-            raise RunError(f"vLLM failed: {_one_line(error)}", "the log file has vLLM's own words") from error
+            raise EngineDied(f"vLLM failed: {_one_line(error)}", "the log file has vLLM's own words") from error
         finished = [output for output in outputs if output.finished]
         for output in finished:
             request = self._in_flight.pop(output.request_id)
             done.append((request.fingerprint, self._completion(request.decoding, output)))
         return done
+
+    def abort(self, fingerprints: Iterable[bytes]) -> None:
+        """Let vLLM forget requests."""
+        dropped = set(fingerprints)
+        keys = [key for key, request in self._in_flight.items() if request.fingerprint in dropped]
+        self._engine.abort_request(keys)
+        for key in keys:
+            del self._in_flight[key]
+        self._failures = [(key, failure) for key, failure in self._failures if key not in dropped]
 
     def _make_params(self, decoding: Decoding) -> Any:
         return sampling_params(decoding, self._tokenizer, self._needs.reasoning_tokens)
