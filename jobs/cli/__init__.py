@@ -1,0 +1,48 @@
+"""The command line: one module for each group of commands, put together here."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from jobs.cli.job_commands import add_job_commands
+from jobs.cli.model_commands import models_app
+from jobs.cli.output_commands import add_output_commands
+from jobs.cli.sample_commands import sample_app
+from jobs.cli.task_commands import tasks_app
+from jobs.terminal import printable
+from pipeline.errors import RunError
+
+app = typer.Typer(
+    name="textmill",
+    help="Batch text processing: Parquet in, a real LLM through vLLM inside Apache Beam, typed columns out.",
+    epilog="Exit codes: 0 ok, 1 run failed, 2 bad usage or input, 3 too many failed rows, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+add_job_commands(app)
+add_output_commands(app)
+app.add_typer(models_app, name="models")
+app.add_typer(tasks_app, name="tasks")
+app.add_typer(sample_app, name="sample")
+
+
+def main() -> None:
+    """The entry point: runs the command, and turns our errors into one line and an exit code."""
+    try:
+        app()
+    except RunError as error:
+        report(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def report(error: RunError) -> None:
+    """An error in one line on standard error, and what to do about it in another."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"error: {printable(error.message)}", style="bold red", markup=False)
+    if error.hint:
+        console.print(f"hint: {printable(error.hint)}", markup=False)
