@@ -222,10 +222,13 @@ def _run_batch(work: _Work) -> Figures:
         lines.append(json.dumps({"custom_id": str(i), "method": "POST", "url": "/v1/chat/completions", "body": body}))
     requests, answers = work.folder / "requests.jsonl", work.folder / "answers.jsonl"
     requests.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "run-batch", "-i", str(requests), "-o", str(answers)]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.run_batch", "-i", str(requests), "-o", str(answers)]
     command += ["--model", plan.engine.needs.model_folder, "--max-model-len", str(plan.engine.needs.context_tokens)]
     with _leaving_no_servers():
-        subprocess.run(command, check=True, env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "2"}, capture_output=True)
+        environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "2"}
+        done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"run-batch: {done.stdout[-2000:]}{done.stderr[-4000:]}")
     failed = [line for line in answers.read_text(encoding="utf-8").splitlines() if json.loads(line).get("error")]
     if failed or len(lines) != work.num_rows:
         raise SystemExit(f"run-batch failed {len(failed)} of {len(lines)} requests: {failed[:1]}")

@@ -49,7 +49,8 @@ def brief_decoding(chosen: Format, brief: Brief, language: str, temperature: flo
     _, most = chosen.limits(brief.min_words, brief.max_words)
     scale = max(1.0, most / chosen.max_words) * _tokens_per_english_token(language)
     max_tokens = min(_MAX_TOKENS, _TOKEN_STEP * math.ceil(chosen.max_tokens * scale / _TOKEN_STEP))
-    return Json(chosen.schema_text(), max_tokens, temperature, 0 if temperature == 0 else _seed(draw))
+    seed = 0 if temperature == 0 else _seed(draw)
+    return Json(chosen.schema_text(), max_tokens, temperature, seed, ends_loops=True)
 
 
 def _ask(chosen: Format, brief: Brief, language: str) -> tuple[Segment, ...]:

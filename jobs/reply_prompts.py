@@ -88,7 +88,7 @@ def give(product: str, policy: str, turns: Sequence[Turn], left_out: bool = Fals
 
 def reply_decoding(max_words: int) -> FreeText:
     """Room for a reply in any language, in steps, so that there are few ways of decoding."""
-    return FreeText(_TOKEN_STEP * math.ceil(_TOKENS_PER_WORD * max_words / _TOKEN_STEP))
+    return FreeText(_TOKEN_STEP * math.ceil(_TOKENS_PER_WORD * max_words / _TOKEN_STEP), ends_loops=True)
 
 
 def _told(shown: Shown) -> str:

@@ -48,8 +48,9 @@ def read_json(completion: Completion, model: type[ModelT]) -> ModelT:
     Raises:
         RowError: if it was cut off, is no JSON, or not what the model allows; the message is fit for the model to read.
     """
-    if completion.finish_reason == "length":
-        raise RowError(ErrorClass.INVALID_ANSWER, "the answer is too long and was cut off", completion.text)
+    if completion.ran_on:
+        why = "says the same over and over" if completion.finish_reason == "repetition" else "is too long"
+        raise RowError(ErrorClass.INVALID_ANSWER, f"the answer {why} and was cut off", completion.text)
     try:
         return model.model_validate_json(completion.text.strip())
     except ValidationError as error:

@@ -30,12 +30,16 @@ class Json:
         schema: the JSON schema, as JSON text (hashable, and the same digest everywhere).
         max_tokens: longest answer; one that is cut is not an answer.
         temperature, seed: how it is sampled; temperature 0 is greedy.
+        frequency_penalty: how much less likely a token gets with each time that the answer has it.
+        ends_loops: whether an answer is ended that says the same over and over; not for what may repeat its source.
     """
 
     schema: str
     max_tokens: int
     temperature: float = 0.0
     seed: int = 0
+    frequency_penalty: float = 0.0
+    ends_loops: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class FreeText:
         max_tokens: longest answer.
         temperature, top_p, seed: how it is sampled; temperature 0 is greedy.
         stop: strings that end it, not part of it.
+        frequency_penalty, ends_loops: as for `Json`.
     """
 
     max_tokens: int
@@ -53,6 +58,8 @@ class FreeText:
     top_p: float = 1.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    frequency_penalty: float = 0.0
+    ends_loops: bool = False
 
 
 Decoding = Choice | Json | FreeText

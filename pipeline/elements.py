@@ -82,7 +82,7 @@ class Completion:
         text: what it wrote, without what it thought before; for a choice, the label.
         label_logprobs: for a choice, the raw log-probability of each label's token, in label order; else None.
         prompt_tokens, cached_prompt_tokens, output_tokens: what it cost.
-        finish_reason: why the engine stopped (`stop`, `length`).
+        finish_reason: why the engine stopped (`stop`, `length`, `repetition`).
         run_id: the run whose engine computed it.
         reasoning: what the model thought before it answered, if it is one that does.
         reasoning_tokens: how many of the output tokens that took.
@@ -97,6 +97,11 @@ class Completion:
     run_id: str
     reasoning: str | None = None
     reasoning_tokens: int = 0
+
+    @property
+    def ran_on(self) -> bool:
+        """Whether it was cut off, at its limit or in a loop, so that it is no whole answer."""
+        return self.finish_reason != "stop"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from `SimpleTask`. `Task` is for those that ask several, or have several results
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +23,8 @@ from schemas.results import Check, CheckedResult, Result
 
 AGAIN = "/again"
 """Ends the name of a question that is asked once more."""
+_MORE_PENALTY = 0.3
+"""On what an answer repeats, when one before it ran on."""
 
 
 class Options(BaseModel):
@@ -182,8 +184,16 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         return min(given, key=lambda completion: self._severity(record, name, completion))
 
     def prompt_again(self, prompt: Chat, answer: Completion, complaint: Complaint) -> Chat:
-        """What to ask when an answer draws a complaint: the same, gone on with the answer and what is wrong with it."""
-        told = Message(
+        """What to ask when an answer draws a complaint: the same, gone on with the answer and what is wrong with it.
+
+        One that ran on is not shown: the model would go on with it.
+        """
+        if answer.ran_on:
+            *turns, last = prompt.messages
+            wrong = Text(complaint.message, may_cut=False)
+            told = ("\n\nAn earlier answer was refused: ", wrong, ". Say nothing twice.")
+            return Chat((*turns, Message(last.role, (*last.content, *told))))
+        again = Message(
             "user",
             (
                 "This answer cannot be used: ",
@@ -192,7 +202,7 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
             ),
         )
         said = Message("assistant", (Text(answer.text, may_cut=False),))
-        return Chat((*prompt.messages, said, told))
+        return Chat((*prompt.messages, said, again))
 
     @property
     def _retries(self) -> bool:
@@ -205,7 +215,10 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
                 complaint = self.complaint(record, question.name, answer)
                 if complaint is not None and isinstance(question.prompt, Chat):
                     prompt = self.prompt_again(question.prompt, answer, complaint)
-                    yield Question(question.name + AGAIN, prompt, question.decoding)
+                    decoding = question.decoding
+                    if answer.ran_on:
+                        decoding = replace(decoding, frequency_penalty=decoding.frequency_penalty + _MORE_PENALTY)
+                    yield Question(question.name + AGAIN, prompt, decoding)
 
     def _severity(self, record: RecordT, name: str, completion: Completion) -> float:
         complaint = self.complaint(record, name, completion)

@@ -66,7 +66,7 @@ class Meta(BaseModel):
         cached_prompt_tokens: how many of them the engine's prefix cache already held.
         output_tokens: length of what the model wrote, thoughts included.
         reasoning_tokens: how much of that it thought before it answered.
-        finish_reason: the engine's word for why the last one stopped (`stop`, `length`).
+        finish_reason: the engine's word for why the last one stopped (`stop`, `length`, `repetition`).
         truncated: the row's text was cut to fit the context.
     """
 

@@ -148,7 +148,7 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
         """What the checks say against a reply."""
         if name != "reply":
             return None
-        if completion.finish_reason == "length":
+        if completion.ran_on:
             return Complaint(f"it does not come to an end; write at most {self.options.max_words} words", math.inf)
         if not completion.text.strip():
             return Complaint("it is empty", math.inf)
@@ -215,7 +215,7 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
 
     def _draft(self, record: Conversation, answers: Answers) -> str:
         completion = self.answer(record, answers, "reply")
-        if completion.finish_reason == "length" or not completion.text.strip():
+        if completion.ran_on or not completion.text.strip():
             raise RowError(ErrorClass.INVALID_ANSWER, "there is no whole reply", completion.text)
         return completion.text.strip()
 

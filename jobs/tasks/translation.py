@@ -139,7 +139,7 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
         """What the checks say against the translation of a piece."""
         to, _, number = name.partition("/")
         piece = self._to_translate(record, to)[int(number)].text
-        if completion.finish_reason == "length":
+        if completion.ran_on:
             return Complaint("it does not come to an end; translate the text once", math.inf)
         output = put_right(piece, completion.text)
         if not output:
@@ -241,7 +241,7 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
         to, _, number = name.partition("/")
         completion = self.answer(record, answers, name)
         output = put_right(self._to_translate(record, to)[int(number)].text, completion.text)
-        if completion.finish_reason == "length" or not output:
+        if completion.ran_on or not output:
             raise RowError(ErrorClass.INVALID_ANSWER, f"piece {number} has no whole translation", completion.text)
         return output
 

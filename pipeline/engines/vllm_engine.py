@@ -25,6 +25,9 @@ _MAX_NUM_SEQS = 128
 _KV_CACHE_BYTES = 2 << 30
 _KV_CACHE_SHARE = 0.25
 
+_LOOP = (64, 8, 3)
+"""8 to 64 tokens, three times in a row."""
+
 SPEED_ARGUMENTS = frozenset(
     {
         "async_scheduling",
@@ -141,10 +144,15 @@ def sampling_params(decoding: Decoding, tokenizer: ModelTokenizer, reasoning_tok
         reasoning_tokens: what the model may spend on thinking, beside the answer; a choice allows no thinking.
     """
     from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+    from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, StructuredOutputsParams
 
     thought = 0 if isinstance(decoding, Choice) else reasoning_tokens
     common: dict[str, Any] = {"max_tokens": decoding.max_tokens + thought, "output_kind": RequestOutputKind.FINAL_ONLY}
+    if not isinstance(decoding, Choice):
+        common |= {"temperature": decoding.temperature, "seed": decoding.seed}
+        common |= {"frequency_penalty": decoding.frequency_penalty}
+        if decoding.ends_loops:
+            common["repetition_detection"] = RepetitionDetectionParams(*_LOOP)
     match decoding:
         case Choice():
             ids = label_ids(decoding, tokenizer)
@@ -153,17 +161,9 @@ def sampling_params(decoding: Decoding, tokenizer: ModelTokenizer, reasoning_tok
             )
         case Json():
             held = StructuredOutputsParams(json=json.loads(decoding.schema), disable_any_whitespace=True)
-            return SamplingParams(
-                temperature=decoding.temperature, seed=decoding.seed, structured_outputs=held, **common
-            )
+            return SamplingParams(structured_outputs=held, **common)
         case FreeText():
-            return SamplingParams(
-                temperature=decoding.temperature,
-                top_p=decoding.top_p,
-                seed=decoding.seed,
-                stop=list(decoding.stop),
-                **common,
-            )
+            return SamplingParams(top_p=decoding.top_p, stop=list(decoding.stop), **common)
 
 
 class VllmEngine:
