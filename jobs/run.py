@@ -1,5 +1,6 @@
 """One run, from configuration to committed folder."""
 
+import gc
 import importlib.metadata
 import logging
 import platform
@@ -25,6 +26,7 @@ from pipeline import lifetime, metrics
 from pipeline.errors import Interrupted, RunError, UsageError
 from pipeline.flow import Plan, build_flow
 from pipeline.inference import keeping_engine
+from pipeline.memory import few_collections
 from pipeline.outputs import LOG_NAME, RunFolder
 from schemas.envelope import ErrorClass
 from schemas.manifest import CheckCounts, Counts, FileInfo, Manifest, Tokens
@@ -123,7 +125,7 @@ def _run_beam(plan: Plan) -> Counter[str]:
     not know generic classes.
     """
     tally: Counter[str] = Counter()
-    with keeping_engine():
+    with keeping_engine(), few_collections():
         for wave in plan.waves():
             lifetime.check_stop()
             pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([], pipeline_type_check=False))
@@ -131,6 +133,7 @@ def _run_beam(plan: Plan) -> Counter[str]:
             result = pipeline.run()
             result.wait_until_finish()
             tally += metrics.totals(result)
+            gc.collect()
     return tally
 
 

@@ -1,0 +1,25 @@
+"""What a run asks of Python's memory management."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_YOUNG, _YOUNG_ROUNDS, _NEVER = 50_000, 20, 1_000_000
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Look for garbage among young objects only, and seldom; call `gc.collect` between waves.
+
+    What a wave holds is millions of small objects, none of them garbage. To look through all of them again and again,
+    as Python does by itself, is a third of the pipeline's time.
+    """
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, _YOUNG_ROUNDS, _NEVER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
