@@ -3,46 +3,30 @@
 `<store>/<scope>/part-*.parquet` (a scope is a task, a model and an engine), beside a `recipe.json` for people. A part
 is written whole under a temporary name and renamed; it is never changed afterwards. Two runs may append at once, and
 the same fingerprint may occur twice: equal requests have interchangeable answers. A part that cannot be read is skipped
-and counted; its requests are asked again.
+and counted; its requests are asked again. A part can vanish once another one has all that it had
+(`pipeline.store_rewrite`).
 """
 
 import json
-import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import apache_beam as beam
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline import lifetime, metrics
+from pipeline import lifetime
 from pipeline.elements import Block, Completion, Pending
 from pipeline.errors import RunError
 from pipeline.prompts import Recipe
-from pipeline.survey import open_parquet
+from pipeline.store_parts import ANSWER_COLUMNS, COMPLETION_SCHEMA, new_name
 
-_LOG = logging.getLogger(__name__)
-
-_SCHEMA = pa.schema(
-    [
-        pa.field("fingerprint", pa.binary(16), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("label_logprobs", pa.list_(pa.float64())),
-        pa.field("prompt_tokens", pa.int32(), nullable=False),
-        pa.field("cached_prompt_tokens", pa.int32(), nullable=False),
-        pa.field("output_tokens", pa.int32(), nullable=False),
-        pa.field("finish_reason", pa.string(), nullable=False),
-        pa.field("run_id", pa.string(), nullable=False),
-        pa.field("reasoning", pa.string()),
-        pa.field("reasoning_tokens", pa.int32(), nullable=False),
-    ]
-)
+_GROUP_ROWS = 50_000
+"""Rows of a row group: what is read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +66,21 @@ class CompletionFolder:
 
     def write_part(self, fingerprints: Sequence[bytes], completions: Sequence[Completion]) -> None:
         """Append completions as one part, whole or not at all."""
-        names = [name for name in _SCHEMA.names if name != "fingerprint"]
-        columns = [pa.array([getattr(c, name) for c in completions], _SCHEMA.field(name).type) for name in names]
-        table = pa.Table.from_arrays([pa.array(fingerprints, pa.binary(16)), *columns], schema=_SCHEMA)
+        columns = [
+            pa.array([getattr(c, name) for c in completions], COMPLETION_SCHEMA.field(name).type)
+            for name in ANSWER_COLUMNS
+        ]
+        keys = pa.array(fingerprints, pa.binary(16))
+        table = pa.Table.from_arrays([keys, *columns], schema=COMPLETION_SCHEMA)
+        self.write_table(table, new_name())
+
+    def write_table(self, table: pa.Table, name: str) -> str:
+        """Write completions as the part of this name, whole or not at all; returns its path."""
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-        name = f"part-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
-        _write_whole(FileSystems.join(self.path, name), sink.getvalue().to_pybytes())
+        pq.write_table(table, sink, compression="zstd", write_page_checksum=True, row_group_size=_GROUP_ROWS)
+        path = FileSystems.join(self.path, name)
+        _write_whole(path, sink.getvalue().to_pybytes())
+        return str(path)
 
 
 def _write_whole(path: str, content: bytes) -> None:
@@ -98,36 +90,6 @@ def _write_whole(path: str, content: bytes) -> None:
     with FileSystems.create(scratch, mime_type="application/octet-stream") as stream:
         stream.write(content)
     FileSystems.rename([scratch], [path])
-
-
-def read_fingerprints(path: str) -> npt.NDArray[np.bytes_]:
-    """The fingerprints of a part, in its order; none, and a warning, if it is damaged."""
-    table = _read_columns(path, ["fingerprint"])
-    if table is None or not table.num_rows:
-        return np.empty(0, "S16")
-    values = table.column("fingerprint").combine_chunks()
-    return np.frombuffer(values.buffers()[1], "S16")[values.offset : values.offset + len(values)]
-
-
-def read_rows_of(path: str, rows: Sequence[int]) -> Iterator[Completion]:
-    """The completions at these rows of a part; none, and a warning, if it is damaged."""
-    table = _read_columns(path, [name for name in _SCHEMA.names if name != "fingerprint"])
-    if table is None:
-        return
-    table = table.take(pa.array(rows, pa.int64()))
-    for text, logprobs, *rest in zip(*(table.column(name).to_pylist() for name in table.column_names), strict=True):
-        yield Completion(text, None if logprobs is None else tuple(logprobs), *rest)
-
-
-def _read_columns(path: str, names: list[str]) -> pa.Table | None:
-    """Some columns of a part, in order; None, and a warning, if it is damaged."""
-    try:
-        with open_parquet(path, verify_pages=True) as part:
-            return part.read(columns=names).select(names)
-    except (pa.ArrowException, OSError, BeamIOError, KeyError) as error:
-        _LOG.warning("skipping the damaged store part %s: %s", path, error)
-        metrics.count(metrics.STORE_BAD_PARTS)
-        return None
 
 
 class CompletionWriter:

@@ -5,9 +5,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.completions import CompletionFolder, CompletionWriter, read_fingerprints, read_rows_of
+from pipeline.completions import CompletionFolder, CompletionWriter
 from pipeline.elements import Completion
 from pipeline.prompts import Recipe
+from pipeline.store_parts import read_fingerprints, read_rows_of
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]))
 _completions = st.builds(
