@@ -48,6 +48,28 @@ class Terminal:
             done.set()
             thread.join()
 
+    @contextmanager
+    def steps(
+        self, what: str, total: int, clock: Callable[[], float] = time.monotonic
+    ) -> Iterator[Callable[[int], None]]:
+        """Show how much of some work is done; gives the function to be told of so much more of it."""
+        if self.console.is_terminal:
+            columns = (TextColumn("  {task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
+            with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as bar:
+                task = bar.add_task(what, total=total)
+                yield lambda by: bar.advance(task, by)
+            return
+        done, said_at = 0, clock()
+
+        def advance(by: int) -> None:
+            nonlocal done, said_at
+            done += by
+            if clock() - said_at >= _PLAIN_SECONDS:
+                said_at = clock()
+                self.console.print(f"  {what}: {done} of {total}", markup=False)
+
+        yield advance
+
     def _watch_live(self, total: int, done: threading.Event, clock: Callable[[], float]) -> None:
         columns = (
             TextColumn("  {task.description}"),
@@ -173,6 +195,14 @@ def _flush() -> None:
 def printable(text: str) -> str:
     """Text with its control characters made visible: what comes from rows must not steer the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def in_bytes(number: int) -> str:
+    """A size as a person says it."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number} B"
 
 
 def plain_table(title: str | None, columns: list[str], rows: list[list[str]]) -> Table:

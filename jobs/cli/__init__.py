@@ -9,6 +9,7 @@ from jobs.cli.job_commands import add_job_commands
 from jobs.cli.model_commands import models_app
 from jobs.cli.output_commands import add_output_commands
 from jobs.cli.sample_commands import sample_app
+from jobs.cli.store_commands import store_app
 from jobs.cli.task_commands import tasks_app
 from jobs.terminal import printable
 from pipeline.errors import RunError
@@ -27,6 +28,7 @@ add_output_commands(app)
 app.add_typer(models_app, name="models")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(sample_app, name="sample")
+app.add_typer(store_app, name="store")
 
 
 def main() -> None:
