@@ -20,7 +20,7 @@ from schemas.envelope import ErrorClass
 
 _LOG = logging.getLogger(__name__)
 
-_MAX_BARREN_DEATHS = 6
+_MAX_BARREN_DEATHS = 10
 """So many in a row, with no answer between them, end the run. Finding one bad request among many takes three."""
 _DEATHS_OF_ONE = 3
 """A request that was in flight so many times, and alone the last time, is what the engine dies of."""
