@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from pipeline.errors import UsageError
-from pipeline.outputs import RESULTS
+from pipeline.layout import RESULTS
 from schemas.envelope import STATUS_COLUMN, Status
 
 POLAR_RATING = 0.5

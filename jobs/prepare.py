@@ -21,8 +21,8 @@ from pipeline.engines.scripted import ScriptedSpec
 from pipeline.engines.vllm_engine import VllmSpec, label_ids, vllm_version
 from pipeline.errors import RowError, UsageError
 from pipeline.flow import Plan
+from pipeline.layout import OutputLayout
 from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, Say, reasoning_parser_of, resolve_model
-from pipeline.outputs import OutputLayout
 from pipeline.parts import Part, plan_parts
 from pipeline.prompts import Recipe, Text, readable
 from pipeline.requests import Prompter, PromptFitter, PromptRules

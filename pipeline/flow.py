@@ -7,8 +7,9 @@ import apache_beam as beam
 
 from pipeline.completions import CompletionFolder
 from pipeline.engines.base import EngineSpec
+from pipeline.layout import OutputLayout
 from pipeline.outcomes import DEAD, ParseAnswers
-from pipeline.outputs import OutputLayout, WriteResults
+from pipeline.outputs import WriteResults
 from pipeline.parts import Part
 from pipeline.requests import PromptRules
 from pipeline.rounds import OK, AskRound, Round

@@ -12,6 +12,8 @@ REASONING_COLUMN = "reasoning"
 """Only when asked for: what the model thought before it answered."""
 ANSWER_COLUMN = "answer"
 """Dead letters only: what the model answered, null when it was never asked."""
+PLACE_COLUMN = "place"
+"""Dead letters only: where the failed result stands."""
 
 
 class Status(StrEnum):
@@ -50,6 +52,22 @@ class ErrorInfo(BaseModel):
     error_class: ErrorClass = Field(alias="class")
     message: str
     attempts: int = Field(ge=0)
+
+
+class Place(BaseModel):
+    """Where a dead letter's failed result stands, in the results file of the same name: at row `first + branch`.
+
+    Attributes:
+        first: the row of that file at which the results of the input row begin, counted from 0: dead letters of one
+            input row have it in common.
+        branch, branches: which of the row's results failed, and how many it has.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    first: int = Field(ge=0)
+    branch: int = Field(ge=0)
+    branches: int = Field(ge=1)
 
 
 class Meta(BaseModel):

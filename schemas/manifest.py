@@ -66,8 +66,30 @@ class Tokens(_Part):
     reasoning: int = 0
 
 
+class Redrive(_Part):
+    """One time that dead letters of the run were run again.
+
+    Attributes:
+        run_id: names it; rows that it computed have it in `meta`.
+        classes: of which errors; empty: of all.
+        set: the settings that differed from the run's `config`, by dotted keys.
+        redriven: how many failed results were run again.
+        recovered: how many of them are ok now.
+    """
+
+    run_id: str
+    started: datetime
+    classes: list[str]
+    set: dict[str, Any]
+    redriven: int
+    recovered: int
+
+
 class Manifest(_Part):
     """What one run did, from its config to the files it wrote.
+
+    After a redrive, results and dead letters are counted as they are then, while requests, tokens and seconds are those
+    of the run and its redrives together. All else is the run's.
 
     Attributes:
         seconds: wall time by phase: `total`, `prepare` (model, input survey), `engine_start`, `engine` (from the
@@ -77,6 +99,7 @@ class Manifest(_Part):
         answer_columns: the task's columns that a person wants to see first.
         id_column: the input's column of ids; null: ids were made from file and row number.
         renamed_columns: input columns whose name the output needs, with the name they have there.
+        redrives: when dead letters were run again, oldest first.
     """
 
     format: int = 1
@@ -100,3 +123,4 @@ class Manifest(_Part):
     inputs: list[FileInfo]
     results: list[FileInfo]
     dead_letters: list[FileInfo]
+    redrives: list[Redrive] = Field(default_factory=list)

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+CHECKS_COLUMN = "checks"
+
 
 class Result(BaseModel):
     """Base of every result. Its fields become the output's typed columns (`schemas.arrow`)."""

@@ -1,7 +1,11 @@
 """Shared fixtures: real Parquet in temporary folders, a home of our own, a plan that runs without an engine."""
 
 import io
-from collections.abc import Callable, Sequence
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +79,48 @@ def results(tmp_path: Path) -> Callable[..., pa.Table]:
         return ds.dataset(tmp_path / output / kind).to_table()
 
     return read
+
+
+_SLOW_JOB = """
+import os, pathlib, time
+from pipeline.engines.scripted import ScriptedEngine
+before = ScriptedEngine.collect
+def collect(self):
+    answers = before(self)
+    pathlib.Path(os.environ["ANSWERING"]).touch()
+    time.sleep(0.05)
+    return answers
+ScriptedEngine.collect = collect
+from jobs.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def start_slow_job(tmp_path: Path, home: Path) -> Iterator[Callable[[Path], "subprocess.Popen[str]"]]:
+    """Start a sentiment job whose engine takes its time, in a process of its own that can be interrupted or killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(inputs: Path) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", _SLOW_JOB, "sentiment", str(inputs), str(tmp_path / "out")]
+        answering = tmp_path / "answering"
+        environment = {**os.environ, "TEXTMILL_HOME": str(home), "ANSWERING": str(answering)}
+        started.append(
+            subprocess.Popen(
+                [*command, "--engine", "scripted"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment,
+            )
+        )
+        deadline = time.monotonic() + 60
+        while not answering.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -134,51 +133,24 @@ def test_help_teaches() -> None:
         assert word in out
 
 
-SLOW_JOB = """
-import os, pathlib, sys, time
-from pipeline.engines.scripted import ScriptedEngine
-before = ScriptedEngine.collect
-def collect(self):
-    answers = before(self)
-    pathlib.Path(os.environ["ANSWERING"]).touch()
-    time.sleep(0.05)
-    return answers
-ScriptedEngine.collect = collect
-from jobs.cli import main
-main()
-"""
-
-
-def _start(reviews: Path, tmp_path: Path, home: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SLOW_JOB, "sentiment", str(reviews), str(tmp_path / "out"), "--engine", "scripted"]
-    environment = {**os.environ, "TEXTMILL_HOME": str(home), "ANSWERING": str(tmp_path / "answering")}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
-def _wait_for(file: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not file.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_with_130_says_so_and_goes_on_where_it_was(
-    number: int, write_parquet, tmp_path: Path, home: Path
+    number: int, write_parquet, tmp_path: Path, start_slow_job
 ) -> None:
     reviews = write_parquet({"text": [f"text {i}" for i in range(3000)]})
-    process = _start(reviews, tmp_path, home)
-    _wait_for(tmp_path / "answering")
+    process = start_slow_job(reviews)
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "run the same command again" in err
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
-    assert not list(tmp_path.glob(".out.*.tmp"))
+    (left,) = tmp_path.glob(".out.*.tmp")
+    assert [file.name for file in left.iterdir()] == ["run.json"]
     manifest = json.loads(invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", "--json")[1])
     assert manifest["counts"]["ok"] == 3000
     assert manifest["counts"]["reused"] > 0
+    assert not left.exists()
 
 
 CHATTERING_JOB = """
@@ -219,10 +191,11 @@ def test_the_terminal_shows_our_progress_and_the_log_the_chatter(write_parquet, 
     assert (tmp_path / "out/run.log").read_text().count("CHATTER from below") > 3
 
 
-def test_a_killed_run_leaves_no_output_and_the_next_one_cleans_up(write_parquet, tmp_path: Path, home: Path) -> None:
+def test_a_killed_run_leaves_no_output_and_the_next_one_cleans_up(
+    write_parquet, tmp_path: Path, start_slow_job
+) -> None:
     reviews = write_parquet({"text": [f"text {i}" for i in range(3000)]})
-    process = _start(reviews, tmp_path, home)
-    _wait_for(tmp_path / "answering")
+    process = start_slow_job(reviews)
     process.kill()
     process.communicate()
     assert not (tmp_path / "out").exists()

@@ -259,13 +259,13 @@ def test_an_input_in_the_output_folder_is_refused(run, write_parquet, tmp_path) 
 
 
 def test_a_second_run_to_the_same_place_is_refused(run, write_parquet, tmp_path) -> None:
-    from pipeline.outputs import RunFolder
+    from pipeline.run_folder import RunFolder
 
     other = RunFolder(tmp_path / "out", "other")
     other.open()
     with pytest.raises(UsageError, match="another run"):
         run(write_parquet({"text": ["a"]}))
-    other.release(keep_log=False)
+    other.release()
     assert run(write_parquet({"text": ["a"]})).counts.ok == 1
 
 

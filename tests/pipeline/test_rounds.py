@@ -4,6 +4,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 import pipeline.engines.scripted
@@ -123,6 +124,22 @@ def test_a_required_check_that_fails_fails_the_row(script, run, write_parquet, r
 def test_a_request_that_fails_costs_the_result_it_was_for(script, run, write_parquet, results) -> None:
     run(write_parquet({"text": ["refuse"]}), task=TOY)
     assert [(r["side"], r["status"]) for r in results().to_pylist()] == [("left", "failed"), ("right", "ok")]
+
+
+def test_a_dead_letter_says_where_its_failed_result_stands(script, run, write_parquet, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("pipeline.parts._PART_ROWS", 3)
+    run(write_parquet({"text": ["fine", "refuse", None, "refuse", "never", "fine"]}), task=TOY, sample=5)
+    found = 0
+    for file in (tmp_path / "out/dead_letters").iterdir():
+        standing = pq.read_table(tmp_path / "out/results" / file.name).to_pylist()
+        for letter in pq.read_table(file).to_pylist():
+            first, branch, branches = letter["place"].values()
+            failed = standing[first + branch]
+            assert (failed["id"], failed["error"]) == (letter["id"], letter["error"])
+            assert [row["side"] for row in standing[first : first + branches]] == ["left", "right"]
+            assert {row["id"] for row in standing[first : first + branches]} == {letter["id"]}
+            found += 1
+    assert found >= 4
 
 
 def test_a_prompt_that_does_not_fit_fails_its_question_only(script, run, write_parquet, results) -> None:

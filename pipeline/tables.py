@@ -1,0 +1,88 @@
+"""Parquet files of ours, row by row: written with sizeable row groups, some rows read, some replaced."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_GROUP_ROWS = 65_536
+_GROUP_BYTES = 128 << 20
+
+
+def take(array: pa.Array, indices: Sequence[int]) -> pa.Array:
+    """The elements at these indices, of an array of any type: pyarrow's `take` does not know all (views, say)."""
+    try:
+        return array.take(pa.array(indices, pa.int64()))
+    except pa.ArrowNotImplementedError:
+        return pa.concat_arrays([array.slice(i, 1) for i in indices] or [array.slice(0, 0)])
+
+
+class PartWriter:
+    """A Parquet file with sizeable row groups, which appears with its first rows."""
+
+    def __init__(self, path: str, schema: pa.Schema) -> None:
+        self._path, self._schema = path, schema
+        self._writer: pq.ParquetWriter | None = None
+        self._pending: list[pa.RecordBatch] = []
+
+    def __enter__(self) -> "PartWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is None:
+            self._flush()
+        if self._writer is not None:
+            self._writer.close()
+
+    def write(self, arrays: Sequence[pa.Array]) -> None:
+        """Add some rows, given as the schema's columns."""
+        self._pending.append(pa.RecordBatch.from_arrays(list(arrays), schema=self._schema))
+        rows, size = sum(b.num_rows for b in self._pending), sum(b.nbytes for b in self._pending)
+        if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        table = pa.Table.from_batches(self._pending, self._schema).unify_dictionaries()
+        self._pending = []
+        if table.num_rows:
+            self._writer = self._writer or pq.ParquetWriter(self._path, self._schema, compression="zstd")
+            self._writer.write_table(table)
+
+
+def batches(file: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The rows of a file, in batches, each with the number of its first row."""
+    start = 0
+    with pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches(columns=columns):
+            yield start, batch
+            start += batch.num_rows
+
+
+def rows_at(file: Path, numbers: Sequence[int], columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Some rows of a file, by their ascending numbers."""
+    for start, batch in batches(file, columns):
+        first, last = (bisect_left(numbers, n) for n in (start, start + batch.num_rows))
+        if first < last:
+            yield take_rows(batch, [n - start for n in numbers[first:last]])
+
+
+def replace_rows(file: Path, numbers: Sequence[int], fresh: pa.Table) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The rows of a file; those of these ascending numbers have the columns of `fresh`, a row of it each."""
+    for start, batch in batches(file):
+        first, last = (bisect_left(numbers, n) for n in (start, start + batch.num_rows))
+        order = list(range(batch.num_rows))
+        for i, number in enumerate(numbers[first:last]):
+            order[number - start] = batch.num_rows + i
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        for name in fresh.column_names if first < last else ():
+            both = pa.concat_arrays([columns[name], *fresh[name].slice(first, last - first).chunks])
+            columns[name] = take(both, order)
+        yield start, pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
+
+
+def take_rows(batch: pa.RecordBatch, rows: Sequence[int]) -> pa.RecordBatch:
+    """Some rows of a batch, of columns of any type."""
+    return pa.RecordBatch.from_arrays([take(column, rows) for column in batch.columns], schema=batch.schema)
