@@ -114,8 +114,33 @@ def merge(file: Mapping[str, Any], environment: Mapping[str, str], flags: Mappin
                 raise UsageError(f"unknown key {key!r} in {origin}", nearest(key, JobConfig.model_fields))
             both = isinstance(value, dict) and isinstance(merged.get(key), dict)
             merged[key] = {**merged[key], **value} if both else value
+    return _validated(merged)
+
+
+def change(config: Mapping[str, Any], settings: Mapping[str, Any]) -> JobConfig:
+    """An earlier run's configuration, with some settings changed.
+
+    Args:
+        config: the run's, whole, as its manifest has it.
+        settings: values by key; `table.key` changes one key of a table.
+
+    Raises:
+        UsageError: for an unknown key, with the nearest known one, or a value that does not fit.
+    """
+    changed = dict(config)
+    for key, value in settings.items():
+        name, dot, entry = key.partition(".")
+        if name not in JobConfig.model_fields:
+            raise UsageError(f"unknown key {name!r} in --set", nearest(name, JobConfig.model_fields))
+        if dot and not isinstance(changed.get(name), dict):
+            raise UsageError(f"--set {key}: {name} is one value, not a table")
+        changed[name] = {**changed[name], entry: value} if dot else value
+    return _validated(changed)
+
+
+def _validated(values: Mapping[str, Any]) -> JobConfig:
     try:
-        return JobConfig.model_validate(merged)
+        return JobConfig.model_validate(values)
     except ValidationError as error:
         raise UsageError(validation_line(error)) from None
 
@@ -189,10 +214,27 @@ def parse_engine_args(pairs: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: for one without `=`.
     """
-    arguments: dict[str, Any] = {}
-    for name, value in parse_pairs("--engine-arg", pairs).items():
-        try:
-            arguments[name.replace("-", "_")] = json.loads(value)
-        except json.JSONDecodeError:
-            arguments[name.replace("-", "_")] = value
-    return arguments
+    return {name.replace("-", "_"): _json_or_text(value) for name, value in parse_pairs("--engine-arg", pairs).items()}
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE pairs of `--set`; a value is read as JSON if it is, else as a string.
+
+    Numbers and truth values outside of tables stay text, which `JobConfig` reads as what the key wants: a revision may
+    look like a number.
+
+    Raises:
+        UsageError: for one without `=`.
+    """
+    settings: dict[str, Any] = {}
+    for key, value in parse_pairs("--set", pairs).items():
+        read = _json_or_text(value)
+        settings[key] = value if "." not in key and isinstance(read, (bool, int, float)) else read
+    return settings
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value

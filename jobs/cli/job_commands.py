@@ -17,7 +17,7 @@ from jobs.tasks import all_tasks, find_task
 from jobs.terminal import own_terminal
 from pipeline.task import AnyTask
 
-_TOO_MANY_FAILED = 3
+TOO_MANY_FAILED = 3
 
 ShowOption = Annotated[int, typer.Option("--show", min=0, help="Show the first N rows and their answers at the end.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the manifest instead of the summary.")]
@@ -39,7 +39,7 @@ def execute(config: JobConfig, show: int, as_json: bool) -> None:
             print_rows(console, manifest, output, show)
         print_summary(console, manifest, output)
     if not config.allows_failed(manifest.counts.failed, manifest.counts.rows):
-        raise typer.Exit(_TOO_MANY_FAILED)
+        raise typer.Exit(TOO_MANY_FAILED)
 
 
 def run_config(

@@ -1,12 +1,18 @@
-"""The commands about a finished run's folder."""
+"""The commands about a run's folder."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from jobs.terminal import plain_table
+from jobs.cli.job_commands import TOO_MANY_FAILED, JsonOption
+from jobs.config import parse_settings
+from jobs.terminal import own_terminal, plain_table, printable
+from schemas.envelope import ErrorClass
+
+OutputArgument = Annotated[Path, typer.Argument(help="The output folder of a run.")]
 
 
 def evaluate(
@@ -25,6 +31,69 @@ def evaluate(
     Console(highlight=False).print(plain_table(None, ["agreement with people", "", "95 % interval", "rows"], rows))
 
 
+def redrive(
+    output: OutputArgument,
+    classes: Annotated[
+        list[ErrorClass] | None,
+        typer.Option(
+            "--class", metavar="CLASS", help="Only rows that failed with this error; may be repeated. [default: all]"
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting to change, by its config key; TABLE.KEY=VALUE for one of a table. May be repeated.",
+        ),
+    ] = None,
+    max_failed: Annotated[str | None, typer.Option(help="Exit with 3 if more rows fail. [default: the run's]")] = None,
+    show: Annotated[int, typer.Option(min=0, help="Show the first N results that were run again, at the end.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the failed rows of a run again, from its dead letters, and put what comes of them into their places."""
+    from jobs.redrive import redrive as run_again
+    from jobs.summary import print_results, print_summary
+    from pipeline.redrive import first_results
+
+    changes = parse_settings(settings or []) | ({} if max_failed is None else {"max_failed": max_failed})
+    with own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
+        redriven = run_again(output, [str(name) for name in classes or ()], changes, terminal)
+    manifest, counts, letters = redriven.manifest, redriven.manifest.counts, redriven.chosen.letters
+    console = Console(highlight=False, markup=False)
+    if as_json:
+        print(manifest.model_dump_json(indent=2))
+    elif letters:
+        print_results(console, manifest, first_results(redriven.chosen, show))
+        print_summary(console, manifest, output)
+    else:
+        which = f" of class {', '.join(classes)}" if classes else ""
+        console.print(f"{output} has no dead letters{which}: nothing to do", soft_wrap=True)
+    if letters and not redriven.config.allows_failed(counts.failed, counts.rows):
+        raise typer.Exit(TOO_MANY_FAILED)
+
+
+def status(
+    output: OutputArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say what an output folder is: complete, running, interrupted, failed, absent, or not Textmill's.
+
+    Exit codes, by the last run: 0 complete or running, 1 failed, 130 interrupted, 2 absent or not Textmill's.
+    """
+    from jobs.status import look_at, status_lines
+
+    found = look_at(output)
+    if as_json:
+        print(found.model_dump_json(indent=2))
+    else:
+        console = Console(highlight=False, markup=False)
+        for line in status_lines(found):
+            console.print(printable(line), soft_wrap=True)
+    raise typer.Exit(found.standing.exit_code)
+
+
 def add_output_commands(app: typer.Typer) -> None:
-    """`evaluate`."""
-    app.command("evaluate")(evaluate)
+    """`evaluate`, `redrive`, `status`."""
+    for command in (evaluate, redrive, status):
+        app.command()(command)
