@@ -134,7 +134,13 @@ def status_lines(status: OutputStatus) -> Iterator[str]:
             yield f"running: {_by_whom(run)}" if run else "running: a run is at work here"
         case Standing.INTERRUPTED:
             yield f"interrupted: {_how_far(run)}"
-            yield "the answers are stored; run the same command again to go on from there"
+            killed = run is None or run.state is Phase.RUNNING
+            which = (
+                "it was killed: the answers are stored, but for the last seconds'"
+                if killed
+                else "the answers are stored"
+            )
+            yield f"{which}; run the same command again to go on from there"
         case Standing.FAILED if run:
             yield f"failed: {run.message}"
             yield f"{_how_far(run)}; log: {status.log}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.config import JobConfig, merge, parse_engine_args, read_config_file
+from jobs.config import JobConfig, change, merge, parse_engine_args, parse_settings, read_config_file
 from pipeline.errors import UsageError
 
 BASE = {"task": "sentiment", "inputs": ["a"], "output": "out"}
@@ -93,3 +93,13 @@ def test_the_example_configs_are_valid() -> None:
     assert files
     for file in files:
         assert merge(read_config_file(file), {}, {}).task == file.stem
+
+
+def test_settings_are_read_as_what_their_keys_want() -> None:
+    before = merge({}, {}, {"task": "sentiment", "inputs": ["a"], "output": "b", "revision": "main", "max_failed": "3"})
+    pairs = ["revision=1234567", "limit=5", "keep_reasoning=true", "max_failed=null", 'require=["short"]']
+    pairs += ["options.retry=false", "options.note=two words", "engine_args.max_num_seqs=8"]
+    config = change(before.model_dump(mode="json"), parse_settings(pairs))
+    assert (config.revision, config.limit, config.keep_reasoning) == ("1234567", 5, True)
+    assert (config.max_failed, config.require, config.inputs) == (None, ("short",), ("a",))
+    assert (config.options, config.engine_args) == ({"retry": False, "note": "two words"}, {"max_num_seqs": 8})

@@ -178,9 +178,9 @@ def test_a_recipe_that_was_changed_shows_in_the_rows_it_made(script, run, again,
     assert script.asked[-1].count("Judge the writer's mood.")
 
 
-def test_renamed_columns_and_a_column_of_ids_are_given_back(script, run, again, write_parquet, results) -> None:
-    columns = {"label": ["x", "y"], "place": [1, 2], "id": [0.5, 1.5], "error": ["e", "f"], "text": ["good", "ill"]}
-    manifest = run(write_parquet(columns))
+def test_renamed_columns_are_read_under_their_own_names(script, run, again, write_parquet, results) -> None:
+    columns = {"label": ["good", "ill"], "place": [1, 2], "id": [0.5, 1.5], "error": ["e", "f"], "text": ["x", "y"]}
+    manifest = run(write_parquet(columns), text="label")
     assert set(manifest.renamed_columns) == {"label", "place", "id", "error"}
     before = results()
     script.refused.clear()
@@ -188,6 +188,7 @@ def test_renamed_columns_and_a_column_of_ids_are_given_back(script, run, again, 
     inputs = ["id", "input_label", "input_place", "input_id", "input_error", "text"]
     assert results().select(inputs) == before.select(inputs)
     assert results()["status"].to_pylist() == ["ok", "ok"]
+    assert "ill" in script.asked[-1]
 
 
 @pytest.mark.parametrize("ids", [{"id": [7, 8]}, {"ticket_id": ["t7", "t8"]}, {}], ids=str)

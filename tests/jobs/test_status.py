@@ -78,9 +78,7 @@ def test_what_is_no_run_is_said_and_left_alone(make, words: str, tmp_path) -> No
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_run_at_work_is_running_and_a_killed_one_was_interrupted(
-    many_texts, start_slow_job, run, tmp_path, monkeypatch
-) -> None:
+def test_a_run_at_work_is_running_and_a_killed_one_was_interrupted(many_texts, start_slow_job, run, tmp_path) -> None:
     process = start_slow_job(many_texts)
     deadline = time.monotonic() + 30
     while not (state := look_at(tmp_path / "out").unfinished) or not state.rows_done:
@@ -95,7 +93,7 @@ def test_a_run_at_work_is_running_and_a_killed_one_was_interrupted(
     code, out = status(tmp_path / "out")
     assert (code, out.startswith("interrupted: sentiment of ")) == (130, True), out
     assert "of 3,000 rows" in out
-    assert "same command again" in out
+    assert "it was killed: the answers are stored, but for the last seconds'; run the same command again" in out
     run(many_texts)
     assert status(tmp_path / "out")[1].startswith("complete")
 
@@ -109,6 +107,7 @@ def test_a_run_that_was_interrupted_says_how_far_it_got_beside_the_older_one(
     _, err = process.communicate(timeout=30)
     code, out = status(tmp_path / "out")
     assert (code, out.startswith("interrupted: sentiment of ")) == (130, True), out
+    assert "\nthe answers are stored; run the same command again" in out
     assert "the folder has an older run, complete: sentiment" in out
     assert "2 rows: 2 ok" in out
     found = look_at(tmp_path / "out")
@@ -154,7 +153,7 @@ def test_bad_usage_leaves_nothing_not_even_of_what_was_interrupted_before_it(
     assert before.standing is Standing.FAILED
 
 
-def test_looking_keeps_nobody_from_starting(run, write_parquet, tmp_path, monkeypatch) -> None:
+def test_looking_keeps_nobody_from_starting(run, write_parquet, tmp_path) -> None:
     folder = RunFolder(tmp_path / "out", "other")
     folder.open()
     assert look_at(tmp_path / "out").standing is Standing.RUNNING
