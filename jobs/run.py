@@ -2,13 +2,8 @@
 
 import gc
 import logging
-import signal
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from types import FrameType
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -37,7 +32,7 @@ def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
         RunError: if the run cannot go on; what was computed is in the store.
         Interrupted: if it was stopped by Ctrl-C or SIGTERM.
     """
-    with running(config.output, config.task) as run:
+    with running(config.output, config.task, terminal) as run:
         prepared = prepare(config, run.run_id, run.folder.building, terminal.say)
         tally = answer(prepared, run, terminal)
         return run.folder.commit(prepared.plan.layout, partial(make_manifest, config, prepared, run, tally))
@@ -55,14 +50,16 @@ def answer(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[str]:
     run.clock.lap("prepare")
     tally = _run_pipeline(prepared, run, terminal)
     run.clock.lap("pipeline")
+    run.signals.defer()
     return tally
 
 
 def _run_pipeline(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[str]:
     metrics.reset_board()
+    run.signals.drain()
     log = run.folder.log
     try:
-        with _stopping_on_signals(terminal), terminal.progress(prepared.rows), run.state.refreshing(prepared.rows):
+        with terminal.progress(prepared.rows), run.state.refreshing(prepared.rows):
             try:
                 return _run_beam(prepared.plan)
             finally:
@@ -99,23 +96,3 @@ def _run_beam(plan: Plan) -> Counter[str]:
             tally += metrics.totals(result)
             gc.collect()
     return tally
-
-
-@contextmanager
-def _stopping_on_signals(terminal: Terminal) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the run in good order; a second one ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _: FrameType | None) -> None:
-        lifetime.request_stop()
-        signal.signal(number, signal.SIG_DFL)
-        terminal.console.print("  stopping: keeping what is answered (once more to stop at once) …", style="dim")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jobs.terminal import chatter_to
+from jobs.signals import Signals
+from jobs.terminal import Terminal, chatter_to
 from pipeline import lifetime
 from pipeline.errors import Interrupted, RunError, UsageError, first_line
 from pipeline.layout import LOG_NAME
@@ -46,10 +47,11 @@ class Run:
     clock: Stopwatch
     folder: RunFolder
     state: StateFile
+    signals: Signals
 
 
 @contextmanager
-def running(output: str, task: str) -> Iterator[Run]:
+def running(output: str, task: str, terminal: Terminal) -> Iterator[Run]:
     """Hold an output while the block runs and commits to it.
 
     If the block ends with an error, what it built is removed. Of a run that was interrupted its state stays, of one
@@ -57,28 +59,52 @@ def running(output: str, task: str) -> Iterator[Run]:
 
     Raises:
         UsageError: if the output cannot be claimed.
+        RunError: if the disk refuses what is written there.
+        Interrupted: if Ctrl-C or SIGTERM came before anything was asked.
     """
     started = datetime.now(UTC)
+    folder = RunFolder(_place(output), f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
+    signals = Signals(terminal)
+    keep: set[str] = set()
+    lifetime.begin()
+    with signals.handled():
+        try:
+            folder.open()
+            first = RunState(
+                run_id=folder.run_id, task=task, pid=os.getpid(), host=socket.gethostname(), started=started
+            )
+            run = Run(folder.run_id, started, Stopwatch(), folder, StateFile(folder.building, first), signals)
+            try:
+                with chatter_to(folder.log):
+                    yield run
+            except (Exception, KeyboardInterrupt) as error:
+                keep = _say_how_it_ended(run, error)
+                raise
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted before anything was asked", "run the same command again") from None
+        except OSError as error:
+            raise RunError(f"cannot complete {folder.output}: {error}", f"log: {folder.log}") from error
+        finally:
+            signals.defer()
+            folder.release(keep)
+
+
+def _say_how_it_ended(run: Run, error: BaseException) -> set[str]:
+    """Put it into the run's state; returns what is to stay of the folder."""
+    if isinstance(error, Interrupted | KeyboardInterrupt):
+        run.state.end(Phase.INTERRUPTED)
+        return {RUN_STATE_NAME}
+    if isinstance(error, UsageError) and run.state.state.rows is None:
+        return set()
+    run.state.end(Phase.FAILED, error.message if isinstance(error, RunError) else first_line(error))
+    return {RUN_STATE_NAME, LOG_NAME}
+
+
+def _place(output: str) -> Path:
+    """The output folder's absolute path; raises `UsageError` if it is not a local one."""
     if "://" in output:
         raise UsageError(f"the output {output} is not a local folder", "write to a local disk and copy it from there")
-    folder = RunFolder(Path(output).expanduser().absolute(), f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
-    folder.open()
-    lifetime.begin()
-    keep: set[str] = set()
     try:
-        first = RunState(run_id=folder.run_id, task=task, pid=os.getpid(), host=socket.gethostname(), started=started)
-        run = Run(folder.run_id, started, Stopwatch(), folder, StateFile(folder.building, first))
-        try:
-            with chatter_to(folder.log):
-                yield run
-        except (Interrupted, KeyboardInterrupt):
-            keep = {RUN_STATE_NAME}
-            run.state.end(Phase.INTERRUPTED)
-            raise
-        except Exception as error:
-            if not isinstance(error, UsageError) or run.state.state.rows is not None:
-                keep = {RUN_STATE_NAME, LOG_NAME}
-                run.state.end(Phase.FAILED, error.message if isinstance(error, RunError) else first_line(error))
-            raise
-    finally:
-        folder.release(keep)
+        return Path(output).expanduser().absolute()
+    except RuntimeError as error:
+        raise UsageError(f"there is no place {output}: {error}") from None

@@ -22,7 +22,7 @@ _FAILED_CHECKS = "failed checks"
 def print_summary(console: Console, manifest: Manifest, output: Path) -> None:
     """Counts, tokens, time and where the results are."""
     for name, value in _summary_lines(manifest, output):
-        line = Text.assemble((f"{name:<14}", "bold"), value)
+        line = Text.assemble((f"{name:<14}", "bold"), printable(value))
         console.print(line, soft_wrap=True)  # one line each, so that a path can be copied
 
 
@@ -51,6 +51,7 @@ def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]
     if counts.sent:
         speed += f"; engine {manifest.rates['engine_requests_per_second']:,.1f} requests/s"
     yield "speed", speed
+    yield from _troubles(manifest)
     if counts.truncated:
         yield "cut", f"{counts.truncated:,} texts did not fit the context (meta.truncated)"
     for name, new in manifest.renamed_columns.items():
@@ -58,6 +59,17 @@ def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]
     yield "results", str(output / RESULTS)
     if counts.failed:
         yield "dead letters", str(output / DEAD_LETTERS)
+
+
+def _troubles(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """What went wrong without ending the run."""
+    deaths, damaged = manifest.incidents.engine_deaths, manifest.incidents.damaged_store_parts
+    if deaths:
+        yield "engine", f"died {deaths:,} times and was started again"
+    if damaged:
+        yield "store", f"{damaged:,} damaged parts were skipped; what they held was asked again"
+    for skipped in manifest.skipped_inputs:
+        yield "skipped", skipped.reason
 
 
 def _checks(manifest: Manifest) -> list[tuple[str, CheckCounts]]:

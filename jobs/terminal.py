@@ -212,7 +212,7 @@ def plain_table(title: str | None, columns: list[str], rows: list[list[str]]) ->
 
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(Text(printable(name)), overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

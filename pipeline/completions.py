@@ -1,15 +1,13 @@
 """The completion store: every answer ever paid for, by fingerprint, as Parquet that only grows.
 
 `<store>/<scope>/part-*.parquet` (a scope is a task, a model and an engine), beside a `recipe.json` for people. A part
-is written whole under a temporary name and renamed; it is never changed afterwards. Two runs may append at once, and
-the same fingerprint may occur twice: equal requests have interchangeable answers. A part that cannot be read is skipped
-and counted; its requests are asked again. A part can vanish once another one has all that it had
-(`pipeline.store_rewrite`).
+appears whole and is never changed afterwards. Two runs may append at once, and the same fingerprint may occur twice:
+equal requests have interchangeable answers. A part that cannot be read is skipped and counted; its requests are asked
+again. A part can vanish once another one has all that it had (`pipeline.store_rewrite`).
 """
 
 import json
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +22,7 @@ from pipeline.elements import Block, Completion, Pending
 from pipeline.errors import RunError
 from pipeline.prompts import Recipe
 from pipeline.store_parts import ANSWER_COLUMNS, COMPLETION_SCHEMA, new_name
+from pipeline.whole_files import write_whole
 
 _GROUP_ROWS = 50_000
 """Rows of a row group: what is read at once."""
@@ -49,12 +48,19 @@ class CompletionFolder:
         file = FileSystems.join(self.path, "recipe.json")
         try:
             if not FileSystems.exists(file):
-                if not FileSystems.exists(self.path):
-                    FileSystems.mkdirs(self.path)
-                _write_whole(file, json.dumps(recipe.as_dict(), indent=2, ensure_ascii=False).encode())
+                self._make()
+                write_whole(file, json.dumps(recipe.as_dict(), indent=2, ensure_ascii=False).encode())
         except (BeamIOError, OSError) as error:
             hint = "give another folder with --store, or set TEXTMILL_HOME"
             raise RunError(f"cannot write the completion store {self.path}: {error}", hint) from None
+
+    def _make(self) -> None:
+        try:
+            if not FileSystems.exists(self.path):
+                FileSystems.mkdirs(self.path)
+        except (BeamIOError, OSError):
+            if not FileSystems.exists(self.path):  # else another run has just made it
+                raise
 
     def parts(self) -> list[str]:
         """The paths of its parts, oldest first by name."""
@@ -79,17 +85,8 @@ class CompletionFolder:
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd", write_page_checksum=True, row_group_size=_GROUP_ROWS)
         path = FileSystems.join(self.path, name)
-        _write_whole(path, sink.getvalue().to_pybytes())
+        write_whole(path, sink.getvalue().to_pybytes())
         return str(path)
-
-
-def _write_whole(path: str, content: bytes) -> None:
-    """Write under a temporary name beside the path and rename, so that nobody reads half of it."""
-    folder, name = FileSystems.split(path)
-    scratch = FileSystems.join(folder, f".{name}.{uuid.uuid4().hex[:8]}.tmp")
-    with FileSystems.create(scratch, mime_type="application/octet-stream") as stream:
-        stream.write(content)
-    FileSystems.rename([scratch], [path])
 
 
 class CompletionWriter:

@@ -70,6 +70,6 @@ class Interrupted(RunError):
     exit_code = 130
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What an error of a library's says, on one line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -5,14 +5,14 @@ one output file.
 """
 
 import random
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-from apache_beam.io.filesystem import BeamIOError
 
 from pipeline.errors import RunError, first_line
-from pipeline.survey import InputFile, open_parquet, stamp
+from pipeline.survey import READ_ERRORS, InputFile, open_parquet, stamp
 
 _PART_ROWS = 100_000
 _PART_BYTES = 64 << 20
@@ -156,16 +156,34 @@ def read_batches(part: Part, columns: Sequence[str] | None) -> Iterator[tuple[in
     for piece in part.pieces:
         number = piece.offset
         try:
-            if stamp(piece.file.path) != (piece.file.size_bytes, piece.file.changed):
-                raise RunError(f"{piece.file.path} was changed while the run was reading it", "run it again")
-            with open_parquet(piece.file.path) as parquet:
+            _check_unchanged(piece.file)
+            with open_parquet(piece.file.path, verify_pages=True) as parquet:
                 wanted = None if columns is None else [c for c in columns if c in parquet.schema_arrow.names]
                 groups = list(range(piece.first, piece.last + 1))
                 for batch in _stretch(parquet.iter_batches(_BATCH_ROWS, row_groups=groups, columns=wanted), piece):
                     yield position, piece.file.name, number, batch
                     position, number = position + batch.num_rows, number + batch.num_rows
-        except (pa.ArrowException, OSError, BeamIOError) as error:
+            _check_unchanged(piece.file)
+        except READ_ERRORS as error:
             raise RunError(f"cannot read {piece.file.path}: {first_line(error)}") from None
+        if (came := number - piece.offset) != piece.rows:
+            raise RunError(f"cannot read {piece.file.path}: it says {piece.rows} rows and has {came}")
+
+
+def _check_unchanged(file: InputFile) -> None:
+    """Raise `RunError` unless the file is what it was when the run began."""
+    if stamp(file.path) != (file.size_bytes, file.changed):
+        raise RunError(f"{file.path} was changed while the run was reading it", "run it again")
+
+
+def read_through(file: InputFile) -> None:
+    """Read every page of a file.
+
+    Raises:
+        RunError: if one is damaged.
+    """
+    for part in plan_parts([file], None, None, 0):
+        deque(read_batches(part, None), maxlen=0)
 
 
 def _stretch(batches: Iterator[pa.RecordBatch], piece: Piece) -> Iterator[pa.RecordBatch]:

@@ -149,10 +149,13 @@ class LookUpAnswers(beam.DoFn):
 
     def setup(self) -> None:
         self._index = index_of(self._store)
-        self._index.refresh()
+        self._has_looked = False
 
     def start_bundle(self) -> None:
         self._gathered: dict[bytes, tuple[Request, list[Asker]]] = {}
+        if not self._has_looked:  # not in `setup`: what is counted there, damaged parts, is counted nowhere
+            self._index.refresh()
+            self._has_looked = True
 
     def process(self, grouped: tuple[int, Iterable[Block[Asking]]]) -> Iterator[Block[Pending]]:
         asked: dict[bytes, tuple[Request, list[Asker]]] = {}

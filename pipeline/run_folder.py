@@ -46,17 +46,17 @@ class RunFolder:
         Raises:
             UsageError: if something is there that Textmill did not write, or another run is writing there.
         """
-        check_replaceable(self.output)
         try:
+            check_replaceable(self.output)
+            self.output.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
             for name in (RESULTS, DEAD_LETTERS):
                 (self.building / name).mkdir(parents=True)
+        except Timeout:
+            other = f"another run{self._at_work()} is writing to {self.output}"
+            raise UsageError(other, "wait for it, or choose another output folder") from None
         except OSError as error:
             raise UsageError(f"cannot write to {self.output}: {error.strerror}") from None
-        try:
-            self._lock.acquire()
-        except Timeout:
-            shutil.rmtree(self.building)
-            raise UsageError(f"another run is writing to {self.output}", "wait for it, or choose another one") from None
 
     def commit(
         self, layout: OutputLayout, make_manifest: Callable[[list[FileInfo], list[FileInfo]], Manifest]
@@ -91,6 +91,11 @@ class RunFolder:
         for left in left_over(self.output):
             if left != self.building:
                 shutil.rmtree(left, ignore_errors=True)
+
+    def _at_work(self) -> str:
+        """The other run's id in brackets, if it shows."""
+        ids = [path.name.removeprefix(f".{self.output.name}.").removesuffix(".tmp") for path in left_over(self.output)]
+        return f" ({ids[0]})" if len(ids) == 1 else ""
 
     def _files(self, name: str, schema: pa.Schema) -> list[FileInfo]:
         folder = self.building / name
@@ -163,7 +168,7 @@ def _put_in_place(building: Path, output: Path) -> None:
         building.rename(output)
         return
     if not _exchange(building, output):
-        old = building.with_suffix(".old")
+        old = building.with_suffix(".old.tmp")
         output.rename(old)
         building.rename(output)
         building = old

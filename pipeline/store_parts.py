@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline import metrics
 from pipeline.elements import Completion
-from pipeline.survey import open_parquet
+from pipeline.survey import READ_ERRORS, open_parquet
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,9 +37,6 @@ COMPLETION_SCHEMA = pa.schema(
     ]
 )
 ANSWER_COLUMNS = [name for name in COMPLETION_SCHEMA.names if name != "fingerprint"]
-
-UNREADABLE = (pa.ArrowException, OSError, BeamIOError, ValueError)
-"""What reading a damaged part raises."""
 
 
 def new_name() -> str:
@@ -66,14 +62,14 @@ def open_part(path: str) -> Iterator[pq.ParquetFile]:
 
     Raises:
         FileNotFoundError: if the part is not there any more, also while the block reads it.
-        One of `UNREADABLE`: if it is damaged or no part of a store, also while the block reads it.
+        One of `READ_ERRORS`: if it is damaged or no part of a store, also while the block reads it.
     """
     try:
         with open_parquet(path, verify_pages=True) as part:
             if not part.schema_arrow.equals(COMPLETION_SCHEMA):
                 raise pa.ArrowInvalid("its columns are not those of a completion")
             yield part
-    except UNREADABLE:
+    except READ_ERRORS:
         if not FileSystems.exists(path):
             raise FileNotFoundError(f"{path} is not there any more") from None
         raise
@@ -88,7 +84,7 @@ def read_fingerprints(path: str) -> npt.NDArray[np.bytes_]:
     try:
         with open_part(path) as part:
             return fingerprints_of(part)
-    except UNREADABLE as error:
+    except READ_ERRORS as error:
         _skip(path, error)
         return np.empty(0, "S16")
 
@@ -114,7 +110,7 @@ def read_rows_of(path: str, rows: Sequence[int]) -> Iterator[Completion]:
                 if len(those := wanted[(start <= wanted) & (wanted < end)]):
                     table = part.read_row_group(group, columns=ANSWER_COLUMNS)
                     yield from _completions(table.take(pa.array(those - start)))
-    except UNREADABLE as error:
+    except READ_ERRORS as error:
         _skip(path, error)
 
 

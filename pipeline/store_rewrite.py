@@ -20,10 +20,10 @@ from filelock import FileLock, Timeout
 
 from pipeline.completions import CompletionFolder
 from pipeline.errors import RunError, first_line
-from pipeline.store_parts import UNREADABLE, fingerprints_of, merged_name, open_part
+from pipeline.store_parts import fingerprints_of, merged_name, open_part
 from pipeline.store_plan import Mask, Part, PartLimits, Plan, Run, plan_merges
 from pipeline.store_upkeep import Damage, StoredFile, damage_of, delete, look_at, run_time, stale, summarise
-from pipeline.survey import stamp
+from pipeline.survey import READ_ERRORS, stamp
 
 Advance = Callable[[int], None]
 """Told of so many more parts that are done with."""
@@ -98,7 +98,7 @@ def _load(files: Sequence[StoredFile], done: Rewriting) -> Iterator[Part]:
                 yield Part(file.path, fingerprints_of(part), data_bytes, file.size_bytes)
         except FileNotFoundError:
             continue
-        except UNREADABLE as error:
+        except READ_ERRORS as error:
             done.damaged.append(Damage(file.path, first_line(error)))
 
 
@@ -127,7 +127,7 @@ def _is_whole(path: str, done: Rewriting) -> bool:
 def _merge(folder: CompletionFolder, run: Run, done: Rewriting) -> None:
     there = after = sum((Amount(1, len(part.keys), part.size_bytes) for part in run.parts), Amount())
     if not run.stays:
-        with suppress(*UNREADABLE):  # all was whole a moment ago; the next compaction sees what has become of it
+        with suppress(*READ_ERRORS):  # all was whole a moment ago; the next compaction sees what has become of it
             after = _rewrite(folder, [part.path for part in run.parts], run.keep)
     done.before += there
     done.after += after
@@ -153,7 +153,7 @@ def prune(folder: CompletionFolder, before: datetime, dry_run: bool, advance: Ad
                 _prune_part(folder, file, before, dry_run, done)
             except FileNotFoundError:
                 pass
-            except UNREADABLE as error:
+            except READ_ERRORS as error:
                 done.damaged.append(Damage(file.path, first_line(error)))
             advance(1)
     return done
@@ -199,7 +199,7 @@ def _rewrite(folder: CompletionFolder, parts: Sequence[str], keep: Sequence[Mask
     """One part, sorted by fingerprint, in place of several, or none if nothing is kept; says how much it is.
 
     Raises:
-        One of `UNREADABLE`: if a part cannot be read; nothing was changed then.
+        One of `READ_ERRORS`: if a part cannot be read; nothing was changed then.
         RunError: if the new part cannot be written; the old ones are there then.
     """
     tables = [_read(path, mask) for path, mask in zip(parts, keep, strict=True)]

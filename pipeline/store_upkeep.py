@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pipeline.completions import CompletionFolder
 from pipeline.errors import RunError, UsageError, first_line
 from pipeline.prompts import Recipe
-from pipeline.store_parts import UNREADABLE, open_part
+from pipeline.store_parts import open_part
+from pipeline.survey import READ_ERRORS
 
 RECIPE_NAME = "recipe.json"
 _READ_ROWS = 10_000
@@ -150,7 +151,7 @@ def summarise(scope: Scope) -> ScopeSummary:
                 run_ids = pc.unique(file.read(columns=["run_id"]).column(0)).to_pylist()
         except FileNotFoundError:
             continue
-        except UNREADABLE:
+        except READ_ERRORS:
             damaged += 1
             continue
         times |= {time for run_id in run_ids if (time := run_time(run_id))}
@@ -217,7 +218,7 @@ def damage_of(path: str) -> str | None:
             return None
     except FileNotFoundError:
         raise
-    except UNREADABLE as error:
+    except READ_ERRORS as error:
         return first_line(error)
 
 

@@ -2,7 +2,9 @@
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+import pickle
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -10,7 +12,13 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.errors import UsageError, first_line
+from pipeline.errors import RunError, UsageError, first_line
+
+READ_ERRORS = (
+    *(pa.ArrowException, BeamIOError, OSError, MemoryError),
+    *(ValueError, TypeError, LookupError, ArithmeticError, NotImplementedError),
+)
+"""What reading a damaged file may raise: pyarrow has errors of its own, and lets plain ones through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,14 @@ class InputFile:
     group_bytes: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file of the input that is left out, and why."""
+
+    path: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class Survey:
     """What the input holds, found out from its footers.
@@ -39,10 +55,12 @@ class Survey:
     Attributes:
         files: every file, in reading order.
         schema: the columns of all files together, with one type each.
+        skipped: files that are not read because they are damaged.
     """
 
     files: tuple[InputFile, ...]
     schema: pa.Schema
+    skipped: tuple[SkippedFile, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -50,22 +68,37 @@ class Survey:
         return sum(file.rows for file in self.files)
 
 
-def survey(inputs: Sequence[str]) -> Survey:
+def survey(inputs: Sequence[str], skip_unless: Callable[[InputFile], None] | None = None) -> Survey:
     """Look at every file of the input.
 
     Args:
         inputs: files, folders (searched to any depth) and globs, on any of Beam's filesystems.
+        skip_unless: leave out what is not readable Parquet, and each file for which this raises `RunError`.
 
     Raises:
-        UsageError: if nothing is there, a file is not readable Parquet, or two files disagree on a column's type.
+        UsageError: if nothing is there, a file is not readable Parquet (with `skip_unless`: all are not), or two files
+            disagree on a column's type.
     """
     listed = list(dict.fromkeys(found for item in inputs for found in _list(item)))
-    names = [name for _, name in listed]
-    found = [_survey_file(path, name if names.count(name) == 1 else path) for path, name in listed]
+    num_named = Counter(name for _, name in listed)
+    found: list[tuple[InputFile, pa.Schema]] = []
+    skipped: list[SkippedFile] = []
+    for path, name in listed:
+        try:
+            file, schema = _survey_file(path, name if num_named[name] == 1 else path)
+            if skip_unless is not None:
+                skip_unless(file)
+            found.append((file, schema))
+        except RunError as error:
+            if skip_unless is None:
+                raise
+            skipped.append(SkippedFile(path, error.message))
+    if not found:
+        raise UsageError(f"none of the input's {len(skipped)} files can be read; the first: {skipped[0].reason}")
     schema = found[0][1]
     for file, other in found[1:]:
         schema = _unify(schema, other, file.path)
-    return Survey(tuple(file for file, _ in found), schema)
+    return Survey(tuple(file for file, _ in found), schema, tuple(skipped))
 
 
 def _unify(schema: pa.Schema, other: pa.Schema, path: str) -> pa.Schema:
@@ -127,11 +160,15 @@ def _survey_file(path: str, name: str) -> tuple[InputFile, pa.Schema]:
             meta, schema = parquet.metadata, parquet.schema_arrow
         groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
         size, changed = stamp(path)
-    except (pa.ArrowException, OSError, BeamIOError) as error:
+        names = Counter(schema.names)
+        pickle.dumps((path.encode(), schema))  # it travels; here it shows whether all names are UTF-8
+    except READ_ERRORS as error:
         raise UsageError(f"{path} is not readable Parquet: {first_line(error)}") from None
-    if twice := {n for n in schema.names if schema.names.count(n) > 1}:
+    if twice := {name for name, number in names.items() if number > 1}:
         raise UsageError(f"{path} has more than one column called {sorted(twice)[0]!r}")
     rows, sizes = tuple(g.num_rows for g in groups), tuple(g.total_byte_size for g in groups)
+    if sum(rows) != meta.num_rows or min(rows, default=0) < 0:
+        raise UsageError(f"{path} is not readable Parquet: it says {meta.num_rows} rows, its row groups {sum(rows)}")
     return InputFile(path, name, meta.num_rows, size, changed, rows, sizes), schema.remove_metadata()
 
 

@@ -85,6 +85,20 @@ class Redrive(_Part):
     recovered: int
 
 
+class SkippedInput(_Part):
+    """An input file that was left out because it is damaged, and what is wrong with it."""
+
+    path: str
+    reason: str
+
+
+class Incidents(_Part):
+    """What went wrong and was made good: engines started again, parts of the store that could not be read."""
+
+    engine_deaths: int = 0
+    damaged_store_parts: int = 0
+
+
 class Manifest(_Part):
     """What one run did, from its config to the files it wrote.
 
@@ -100,6 +114,7 @@ class Manifest(_Part):
         id_column: the input's column of ids; null: ids were made from file and row number.
         renamed_columns: input columns whose name the output needs, with the name they have there.
         redrives: when dead letters were run again, oldest first.
+        skipped_inputs: files that `skip_bad_files` left out; their rows are not counted.
     """
 
     format: int = 1
@@ -121,6 +136,8 @@ class Manifest(_Part):
     id_column: str | None
     renamed_columns: dict[str, str]
     inputs: list[FileInfo]
+    skipped_inputs: list[SkippedInput] = Field(default_factory=list)
+    incidents: Incidents = Incidents()
     results: list[FileInfo]
     dead_letters: list[FileInfo]
     redrives: list[Redrive] = Field(default_factory=list)

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,25 @@ def test_labels_and_engine_arguments_are_repeated_flags(reviews: Path, tmp_path:
     manifest = json.loads(invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", *flags)[1])
     assert manifest["config"]["options"] == {"labels": ["positive", "negative"]}
     assert manifest["config"]["engine_args"] == {"max_num_seqs": 8}
+
+
+def test_what_was_left_out_or_damaged_is_told(reviews: Path, write_parquet, tmp_path: Path) -> None:
+    command = ("sentiment", reviews.parent, tmp_path / "out", "--engine", "scripted")
+    assert invoke(*command, "--store", tmp_path / "store")[0] == 0
+    bad = reviews.parent / "bad.parquet"
+    bad.write_bytes(b"not Parquet")
+    code, _, err = invoke(*command, "--store", tmp_path / "store")
+    assert (code, str(bad) in err) == (2, True), err
+    shutil.copytree(tmp_path / "store", tmp_path / "damaged")
+    for part in (tmp_path / "damaged").rglob("part-*.parquet"):
+        part.write_bytes(part.read_bytes()[:-5])
+    _, out, _ = invoke(*command, "--store", tmp_path / "damaged", "--skip-bad-files")
+    assert "4 in, 3 ok, 1 failed" in out
+    assert re.search(rf"skipped +{re.escape(str(bad))} is not readable Parquet", out), out
+    assert "1 damaged parts were skipped" in out
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["incidents"] == {"engine_deaths": 0, "damaged_store_parts": 1}
+    assert [skipped["path"] for skipped in manifest["skipped_inputs"]] == [str(bad)]
 
 
 def test_too_many_failed_rows_end_with_3_after_the_output_is_written(reviews: Path, tmp_path: Path) -> None:

@@ -103,3 +103,10 @@ def test_settings_are_read_as_what_their_keys_want() -> None:
     assert (config.revision, config.limit, config.keep_reasoning) == ("1234567", 5, True)
     assert (config.max_failed, config.require, config.inputs) == (None, ("short",), ("a",))
     assert (config.options, config.engine_args) == ({"retry": False, "note": "two words"}, {"max_num_seqs": 8})
+
+
+def test_a_file_that_is_nested_too_deeply_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "job.toml"
+    file.write_text("a = " + "[" * 100_000)
+    with pytest.raises(UsageError, match=r"cannot read the config file .*job\.toml"):
+        read_config_file(file)

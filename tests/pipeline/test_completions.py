@@ -1,5 +1,6 @@
 """The completion store: what was appended is found again, whole parts only, damage is survived."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -97,3 +98,11 @@ def test_a_store_says_what_recipe_it_is_for(tmp_path: Path) -> None:
     assert '"task": "t"' in (Path(folder.path) / "recipe.json").read_text()
     folder.prepare(RECIPE)
     assert len(list(Path(folder.path).iterdir())) == 1
+
+
+def test_two_runs_may_make_a_store_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        for i in range(20):
+            folders = list(threads.map(_folder, [tmp_path / str(i)] * 16))
+            assert {f.path for f in folders} == {folders[0].path}
+            assert [f.name for f in Path(folders[0].path).iterdir()] == ["recipe.json"]

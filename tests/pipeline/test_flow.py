@@ -263,7 +263,7 @@ def test_a_second_run_to_the_same_place_is_refused(run, write_parquet, tmp_path)
 
     other = RunFolder(tmp_path / "out", "other")
     other.open()
-    with pytest.raises(UsageError, match="another run"):
+    with pytest.raises(UsageError, match=r"another run \(other\) is writing"):
         run(write_parquet({"text": ["a"]}))
     other.release()
     assert run(write_parquet({"text": ["a"]})).counts.ok == 1

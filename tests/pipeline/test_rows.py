@@ -1,16 +1,19 @@
 """Reading: every row once, in parts by row groups, whatever the files look like."""
 
+import base64
 import os
+import re
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.columns import choose_id_column, choose_text_column
 from pipeline.errors import RunError, UsageError
-from pipeline.parts import plan_parts, read_batches
+from pipeline.parts import plan_parts, read_batches, read_through
 from pipeline.rows import longest_text_bytes, read_rows
 from pipeline.survey import InputFile, survey
 
@@ -161,6 +164,49 @@ def test_bad_input_is_named(make, words: str, tmp_path: Path) -> None:
 def _write(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
+
+
+def _flip_a_page(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    at = content.index(b"spoil me")
+    content[at] ^= 1
+    file.write_bytes(content)
+
+
+def _write_checked(write_parquet, name: str = "in/a.parquet") -> Path:
+    plain = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    return write_parquet({"text": ["good"], "other": ["spoil me"]}, name, write_page_checksum=True, **plain)
+
+
+def test_a_page_whose_checksum_is_wrong_is_an_error(write_parquet) -> None:
+    file = _write_checked(write_parquet)
+    _flip_a_page(file)
+    (part,) = plan_parts(survey([str(file)]).files, None, None, 0)
+    with pytest.raises(RunError, match=f"cannot read {re.escape(str(file))}: .*CRC"):
+        list(read_batches(part, None))
+
+
+def test_bad_files_can_be_left_out(write_parquet, tmp_path: Path) -> None:
+    good, flipped, cut = (_write_checked(write_parquet, f"in/{name}.parquet") for name in "abc")
+    _flip_a_page(flipped)
+    cut.write_bytes(cut.read_bytes()[:-1])
+    found = survey([str(tmp_path / "in")], read_through)
+    assert [file.path for file in found.files] == [str(good)]
+    assert [skipped.path for skipped in found.skipped] == [str(flipped), str(cut)]
+    assert all(skipped.path in skipped.reason for skipped in found.skipped)
+    good.write_bytes(b"")
+    with pytest.raises(UsageError, match="none of the input's 3 files"):
+        survey([str(tmp_path / "in")], read_through)
+
+
+def test_a_name_that_is_not_utf8_is_found_before_anything_is_spent(write_parquet) -> None:
+    kind = pa.timestamp("us", "Europe/Berlin")
+    file = write_parquet(pa.schema([("text", pa.string()), ("when", kind)]).empty_table())
+    schema = pq.read_metadata(file).metadata[b"ARROW:schema"]
+    spoilt = base64.b64encode(base64.b64decode(schema).replace(b"Berlin", b"B\xf2rlin"))
+    file.write_bytes(file.read_bytes().replace(schema, spoilt))
+    with pytest.raises(UsageError, match="is not readable Parquet"):
+        survey([str(file)])
 
 
 def test_a_file_that_changes_during_a_run_ends_it(write_parquet) -> None:

@@ -1,0 +1,50 @@
+"""Files that appear whole: nobody reads half of one, and a writer that is killed leaves nothing behind."""
+
+import contextlib
+import os
+import uuid
+
+from apache_beam.io.filesystems import FileSystems
+
+
+def write_whole(path: str, content: bytes) -> None:
+    """Write a file in one step, on any of Beam's filesystems; one that is there is replaced.
+
+    Where the system has files without a name (Linux, most local filesystems), it gets its name when it is complete.
+    Elsewhere it is written beside its place, as `.<name>.<random>.tmp`, and renamed.
+
+    Raises:
+        OSError, BeamIOError: if it cannot be written; then nothing stays of it.
+    """
+    if "://" not in path and _write_nameless(path, content):
+        return
+    folder, name = FileSystems.split(path)
+    scratch = FileSystems.join(folder, f".{name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with FileSystems.create(scratch, mime_type="application/octet-stream") as stream:
+            stream.write(content)
+        FileSystems.rename([scratch], [path])
+    except BaseException:
+        with contextlib.suppress(Exception):
+            FileSystems.delete([scratch])
+        raise
+
+
+def _write_nameless(path: str, content: bytes) -> bool:
+    """Write a file that has no name until it is complete; False where that is not to be had, or the name is taken.
+
+    Source: open(2), O_TMPFILE. `os.link` follows the link in /proc only if it is given some folder's descriptor; an
+    absolute path makes no use of that.
+    """
+    try:
+        file = os.open(FileSystems.split(path)[0], os.O_WRONLY | os.O_TMPFILE, 0o666)
+    except (OSError, AttributeError):  # no such file system, or no such system
+        return False
+    with os.fdopen(file, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        try:
+            os.link(f"/proc/self/fd/{file}", path, src_dir_fd=file, follow_symlinks=True)
+        except (FileExistsError, FileNotFoundError):
+            return False
+    return True
