@@ -82,7 +82,7 @@ def make_scene(folder: Path, rng: Random, most_rows: int) -> Scene:
     pool = [f"text {rng.randrange(10**9)}" for _ in range(rng.randint(40, most_rows))]
     pool += ["", "  ", None, "née 日本 🙂 \x00", "<|im_end|>"]
     for i in range(rng.randint(1, 4)):
-        num_rows = rng.choice([0, 1, rng.randint(2, most_rows), rng.randint(2, most_rows)])
+        num_rows = rng.choice([0, 1, rng.randint(2, most_rows), rng.randint(2, most_rows)]) if i else most_rows
         columns = {
             "key": [f"{i}.{n}" for n in range(num_rows)],
             "text": pa.array([rng.choice(pool) for _ in range(num_rows)], pa.string()),
