@@ -91,10 +91,10 @@ def _rows(task: str, num_rows: int) -> pa.Table:
         return pa.table({"text": unique_reviews(num_rows)})
     clauses = [f"Clause {i}: a return of item {i} within {10 + i} days is refunded in full." for i in range(120)]
     policies = [" ".join(clauses[i * 15 : i * 15 + 15]) for i in range(8)]
-    asked = [str(row["conversation"]) for row in own_rows("conversations")]
-    messages = [f"{asked[i % len(asked)]} (order {i})" for i in range(num_rows)]
+    asked = [row["messages"] for row in own_rows("conversations")]
+    messages = [[*asked[i % len(asked)], {"role": "customer", "text": f"It is order {i}."}] for i in range(num_rows)]
     drawn = random.Random(0).choices(policies, k=num_rows)  # noqa: S311 - not a secret
-    return pa.table({"message": messages, "policy": drawn})
+    return pa.table({"messages": messages, "policy": drawn})
 
 
 if __name__ == "__main__":

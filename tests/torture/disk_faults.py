@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pipeline.outputs
 from pipeline.completions import CompletionFolder
-from pipeline.outputs import RunFolder
+from pipeline.run_folder import RunFolder
 from tests.torture.fault_job import UNIQUE, Job, fault, limit_files
 from tests.torture.scenes import IN_FLIGHT
 from tests.torture.verdicts import must

@@ -94,7 +94,7 @@ class Job:
         must(all(word in line for word in words), f"does not say {words}: {line}")
         must(not (self.place / self.output).exists(), "there is an output")
         kept = [f for left in self.place.glob(".out.*.tmp") for f in left.rglob("*")]
-        must(all(f.name == "run.log" for f in kept), f"left behind: {kept}")
+        must(all(f.name in {"run.json", "run.log"} for f in kept), f"left behind: {kept}")
 
     def must_end_well(self) -> dict[str, pa.Table]:
         """Run it: it ends well, and nothing of the fault is left; returns its rows."""

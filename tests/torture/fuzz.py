@@ -129,7 +129,10 @@ def _judge(ended: Ended, place: Path, names: str) -> str:
     must(len(errors[0]) > len("error: a reason"), "no reason")
     must(re.search(names, errors[0] + "".join(hints)) is not None, "neither the file nor the key is named")
     logs = {path.name for path in place.glob(".out.*.tmp") if ended.code == 1 and f"{path.name}/run.log" in hints[0]}
-    must(all(f.name == "run.log" for name in logs for f in (place / name).iterdir()), "more than a log is left behind")
+    must(
+        all(f.name in {"run.json", "run.log"} for name in logs for f in (place / name).iterdir()),
+        "more than a log is left behind",
+    )
     _check_left(place, _PLACES | {".out.lock"} | logs)
     return f"ended with {ended.code}"
 

@@ -161,7 +161,7 @@ def _is_past(child: Child, letter: bytes) -> bool:
 
 
 def _check_ending(number: int, ended: Ended, seconds: float, place: Path, left: set[str]) -> None:
-    """A run that was killed is dead; one that was asked to stop has stopped soon, said so, and cleaned up."""
+    """A run that was killed is dead; one that was asked to stop has stopped soon, said so, and left but a note."""
     if number == signal.SIGKILL:
         must(ended.code in (-signal.SIGKILL, 0), f"killed, and ended with {ended.code}: {ended.err}")
         return
@@ -170,7 +170,10 @@ def _check_ending(number: int, ended: Ended, seconds: float, place: Path, left: 
     must("Traceback" not in ended.err, ended.err)
     if ended.code == _INTERRUPTED and ended.err:
         must(ended.err.count("error: interrupted") == 1, ended.err)
-        check_nothing_left(place, place / "store", _PLACES | left)
+        notes = {
+            path.parent.name for path in place.glob(".out.*.tmp/run.json") if len(list(path.parent.iterdir())) == 1
+        }
+        check_nothing_left(place, place / "store", _PLACES | left | notes)
 
 
 def _two_on_one_output(scene: Scene, place: Path) -> None:

@@ -20,6 +20,7 @@ import pipeline.outputs
 import pipeline.parts
 import pipeline.rounds
 import pipeline.rows
+import pipeline.run_folder
 from jobs.cli import report
 from jobs.config import JobConfig
 from jobs.terminal import Terminal
@@ -123,8 +124,8 @@ def _mark_phases() -> None:
         (ScriptedEngine, "collect", b"e"),
         (CompletionFolder, "write_part", b"s"),
         (pipeline.outputs, "write_part", b"w"),
-        (pipeline.outputs.RunFolder, "commit", b"c"),
-        (pipeline.outputs, "_put_in_place", b"x"),
+        (pipeline.run_folder.RunFolder, "commit", b"c"),
+        (pipeline.run_folder, "_put_in_place", b"x"),
     ]
     for owner, name, letter in places:
         setattr(owner, name, _marked(getattr(owner, name), letter))
