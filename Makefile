@@ -70,6 +70,8 @@ torture: setup  ## half an hour of kills, damaged input and faults: SEED=1 repea
 	$(BIN)/python -m tests.torture kills --number 300 $(if $(SEED),--seed $(SEED))
 	$(BIN)/python -m tests.torture fuzz --number 2000 $(if $(SEED),--seed $(SEED))
 	$(BIN)/python -m tests.torture faults $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.torture day --number 24 $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.torture real --number 10 $(if $(SEED),--seed $(SEED))
 
 test-engine: setup  ## the tests on the real engine (smollm2-135m, fetched on first use)
 	$(BIN)/pytest -m engine

@@ -19,7 +19,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline import lifetime
 from pipeline.elements import Block, Completion, Pending
-from pipeline.errors import RunError
+from pipeline.errors import RunError, UsageError, first_line
 from pipeline.prompts import Recipe
 from pipeline.store_parts import ANSWER_COLUMNS, COMPLETION_SCHEMA, new_name
 from pipeline.whole_files import write_whole
@@ -36,8 +36,15 @@ class CompletionFolder:
 
     @classmethod
     def of(cls, store: str, scope: str) -> "CompletionFolder":
-        """The folder that belongs to a scope (`Recipe.scope`)."""
-        return cls(FileSystems.join(store, scope))
+        """The folder that belongs to a scope (`Recipe.scope`).
+
+        Raises:
+            UsageError: if the store is on a filesystem that Beam does not know here.
+        """
+        try:
+            return cls(FileSystems.join(store, scope))
+        except ValueError as error:
+            raise UsageError(f"cannot use the store {store}: {first_line(error)}") from None
 
     def prepare(self, recipe: Recipe) -> None:
         """Make the folder and write `recipe.json`, the recipe of its first run, unless it is there.

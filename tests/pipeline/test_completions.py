@@ -3,11 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.completions import CompletionFolder, CompletionWriter
 from pipeline.elements import Completion
+from pipeline.errors import UsageError
 from pipeline.prompts import Recipe
 from pipeline.store_parts import read_fingerprints, read_rows_of
 
@@ -106,3 +108,8 @@ def test_two_runs_may_make_a_store_at_once(tmp_path: Path) -> None:
             folders = list(threads.map(_folder, [tmp_path / str(i)] * 16))
             assert {f.path for f in folders} == {folders[0].path}
             assert [f.name for f in Path(folders[0].path).iterdir()] == ["recipe.json"]
+
+
+def test_a_store_on_a_filesystem_that_is_not_known_is_one_line() -> None:
+    with pytest.raises(UsageError, match="cannot use the store x://y: Unable to get filesystem"):
+        CompletionFolder.of("x://y", "scope")

@@ -22,7 +22,7 @@ from tests.torture.verdicts import (
     read_manifest,
 )
 
-_DEADLINE_SECONDS = 120.0
+DEADLINE_SECONDS = 120.0
 _STOP_SECONDS = 10.0
 _INTERRUPTED = 130
 _PLACES = {"out", ".out.lock", "store", "sent", "stderr.txt", "reader"}
@@ -77,7 +77,7 @@ def _act(scene: Scene, rng: Random, tally: Tally, with_variants: bool) -> None:
     """One scene: undisturbed, disturbed into an empty place, and disturbed once more over an older output."""
     calm = scene.folder / "calm"
     calm.mkdir()
-    ended = Child(partial(scene.run, calm / "out", calm / "store", calm / "sent"), calm).wait(_DEADLINE_SECONDS)
+    ended = Child(partial(scene.run, calm / "out", calm / "store", calm / "sent"), calm).wait(DEADLINE_SECONDS)
     must(ended.code == 0, f"the undisturbed run ended with {ended.code}: {ended.err}")
     expected = check_folder(calm / "out", scene.rows, scene.results_in_row)
     unique = _size(calm / "sent")
@@ -114,7 +114,7 @@ def _disturb(scene: Scene, place: Path, rng: Random, tally: Tally, is_second: bo
             was_alive = child.is_alive()
             sent_at = time.monotonic()
             child.send(number)
-            ended = child.wait(_DEADLINE_SECONDS)
+            ended = child.wait(DEADLINE_SECONDS)
             if not was_alive:
                 must(ended.code == 0, f"a run that nobody stopped ended with {ended.code}: {ended.err}")
                 return may_cost
@@ -126,7 +126,7 @@ def _disturb(scene: Scene, place: Path, rng: Random, tally: Tally, is_second: bo
             must(is_whole or before is None, "the old output is gone")
             if is_whole:
                 check_folder(place / "out", scene.rows, scene.results_in_row)
-        ended = Child(partial(scene.run, place / "out", place / "store", place / "sent"), place).wait(_DEADLINE_SECONDS)
+        ended = Child(partial(scene.run, place / "out", place / "store", place / "sent"), place).wait(DEADLINE_SECONDS)
         must(ended.code == 0, f"the last run ended with {ended.code}: {ended.err}")
         return may_cost
     finally:
@@ -189,7 +189,7 @@ def _two_on_one_output(scene: Scene, place: Path) -> None:
         if first.is_alive():
             must(ended.code == 2, f"a second run on one output ended with {ended.code}: {ended.err}")
             must(f"another run ({at_work[0]})" in ended.err, f"which run is at work? {ended.err}")
-    ended = first.wait(_DEADLINE_SECONDS)
+    ended = first.wait(DEADLINE_SECONDS)
     must(ended.code == 0, f"the first of two runs ended with {ended.code}: {ended.err}")
     check_folder(place / "out", scene.rows, scene.results_in_row)
 
@@ -202,7 +202,7 @@ def _two_on_one_store(scene: Scene, unique: int, expected: dict) -> None:
     store = scene.folder / "shared"
     children = [Child(partial(scene.run, place / "out", store, scene.folder / "sent"), place) for place in places]
     for child, place in zip(children, places, strict=True):
-        ended = child.wait(_DEADLINE_SECONDS)
+        ended = child.wait(DEADLINE_SECONDS)
         must(ended.code == 0, f"one of two runs on one store ended with {ended.code}: {ended.err}")
         check_equal(check_folder(place / "out", scene.rows, scene.results_in_row), expected)
         check_nothing_left(place, store, {"out", ".out.lock", "stderr.txt"})
