@@ -14,6 +14,7 @@ from pipeline.text.languages import language_name, normal_code
 
 _SOURCE = "en"
 """The language that the examples are translated from."""
+_ROLES = ("user", "assistant")
 _TOKEN_STEP = 64
 _RULES = (
     "You are a professional translator. Translate every message of the user {from_}into {to}. Keep placeholders, "
@@ -56,8 +57,10 @@ def translation_prompt(piece: str, source: str, to: str, terms: Iterable[tuple[s
     """
     from_ = "" if source == "und" else f"from {language_name(source)} "
     turns = [Message("system", (_RULES.format(from_=from_, to=language_name(to)),))]
-    for shown, translation in (*_examples(source, to), *terms):
+    for shown, translation in _examples(source, to):
         turns += [Message("user", (shown,)), Message("assistant", (translation,))]
+    for term in terms:  # not all pieces have them, so they are no constants
+        turns += [Message(role, (Text(said, may_cut=False),)) for role, said in zip(_ROLES, term, strict=True)]
     return Chat((*turns, Message("user", (Text(piece, may_cut=False),))))
 
 

@@ -40,7 +40,17 @@ class Border:
 BLOCK_TOKENS = 32
 """The engine's blocks are as long, or a fraction of it (vLLM: 32 on a CPU as we start it, 16 on a GPU)."""
 
-Segment = str | Text | Border
+
+@dataclass(frozen=True)
+class Pad:
+    """Where line breaks go that make the constants before the first row text a whole number of blocks.
+
+    The renderer puts one behind the system message's text, where they disturb nobody, unless the task has said with a
+    `Border` where else they go.
+    """
+
+
+Segment = str | Text | Border | Pad
 """A piece of a rendered prompt: constant, or from a row."""
 
 
@@ -111,8 +121,9 @@ class PromptRenderer:
         """
         if isinstance(prompt, Bare):
             return prompt.content
-        frame = self._frame(tuple([message.shape for message in prompt.messages]), thinking)
-        slots = chain.from_iterable([message.filled for message in prompt.messages if message.filled])
+        messages = _padded(prompt.messages)
+        frame = self._frame(tuple([message.shape for message in messages]), thinking)
+        slots = chain.from_iterable([message.filled for message in messages if message.filled])
         return tuple([next(slots) if part is None else part for part in frame])
 
     def _render_frame(
@@ -142,6 +153,20 @@ class PromptRenderer:
             f"\ue000{len(marks)}\ue001"
         )  # private-use characters: no author writes them, no template trims them
         return marks[-1]
+
+
+def _padded(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The conversation with a pad in its system message, if all of that is constant and no border stands in for it."""
+    first, *rest = messages
+    if first.role != "system" or first.filled:
+        return messages
+    after = next((message.filled[0] for message in rest if message.filled), None)
+    return messages if isinstance(after, Border) else (_with_pad(first), *rest)
+
+
+@lru_cache(maxsize=1024)
+def _with_pad(message: Message) -> Message:
+    return Message(message.role, (*message.content, Pad()))
 
 
 @dataclass(frozen=True)
@@ -197,7 +222,7 @@ def fingerprint(scope: str, segments: tuple[Segment, ...], decoding: Decoding) -
     about one text, are grouped by it and reach the engine together, which then computes the text once. Each segment
     goes in with its kind and length, so that no text can pass for another split of the same characters.
     """
-    places = [i for i, segment in enumerate(segments) if not isinstance(segment, str)]
+    places = [i for i, segment in enumerate(segments) if not isinstance(segment, str | Pad)]
     first, last = (places[0], places[-1]) if places else (0, -1)
     digest = _constant_digest(scope, segments[:first]).copy()
     digest.update(b"".join(map(_tagged, segments[first : last + 1])))
@@ -214,6 +239,8 @@ def _constant_digest(scope: str, segments: tuple[Segment, ...]) -> "hashlib.blak
 
 def _tagged(segment: Segment) -> bytes:
     kind = b"c" if isinstance(segment, str) else b"t" if isinstance(segment, Text) else b"b%d" % BLOCK_TOKENS
+    if isinstance(segment, Pad):
+        kind = b"p%d" % BLOCK_TOKENS
     data = plain(segment).encode()
     return kind + len(data).to_bytes(8, "little") + data
 
@@ -225,6 +252,8 @@ def _described(decoding: Decoding) -> bytes:
 
 def plain(segment: Segment) -> str:
     """A segment's characters, whatever it is."""
+    if isinstance(segment, Pad):
+        return ""
     return segment if isinstance(segment, str) else segment.value
 
 

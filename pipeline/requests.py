@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.decoding import Choice, Decoding
 from pipeline.elements import Question, Request
 from pipeline.errors import RowError
-from pipeline.prompts import BLOCK_TOKENS, Border, PromptRenderer, Segment, Text, fingerprint
+from pipeline.prompts import BLOCK_TOKENS, Border, Pad, PromptRenderer, Segment, Text, fingerprint
 from pipeline.tokens import BytesTokenizer, ModelTokenizer, TextEncoder, encode_all, load_chat_template
 from schemas.envelope import ErrorClass
 
@@ -100,9 +100,10 @@ class PromptFitter:
         """The tokens before the first text, where it is known how much fills the blocks."""
         return len(encode_all(self._encoder, constants))
 
-    def _count_constant(self, segment: str | Border) -> int:
-        """The most tokens that a constant takes, with what may have to fill the block before a border."""
-        return len(self._encoder.encode(segment)) + (BLOCK_TOKENS - 1 if isinstance(segment, Border) else 0)
+    def _count_constant(self, segment: str | Border | Pad) -> int:
+        """The most tokens that a constant takes, with what may have to fill the block."""
+        most = BLOCK_TOKENS - 1 if isinstance(segment, Border | Pad) else 0
+        return most + (0 if isinstance(segment, Pad) else len(self._encoder.encode(segment)))
 
 
 class Prompter:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.errors import UsageError
-from pipeline.prompts import BLOCK_TOKENS, Border, Segment, Text, plain
+from pipeline.prompts import BLOCK_TOKENS, Border, Pad, Segment, Text, plain
 
 _CHARS_PER_TOKEN = 64
 """No ordinary text has tokens this long on average: cutting there first saves tokenising a whole book."""
@@ -94,16 +94,30 @@ def _bytes_of(constant: str) -> list[int]:
 
 
 def encode_all(encoder: TextEncoder, segments: Sequence[Segment]) -> list[int]:
-    """The token ids of a whole prompt, with what fills it up to its borders."""
+    """The token ids of a whole prompt, with what fills it up to its borders, or at its pad."""
     ids: list[int] = []
+    pad: int | None = None
     for segment in segments:
+        if isinstance(segment, Pad):
+            pad = len(ids)
+            continue
+        if pad is not None and isinstance(segment, Text):
+            ids[pad:pad], pad = _fill(encoder, len(ids)), None
         own = encoder.encode(segment)
         if isinstance(segment, Border):
-            line_break = encoder.encode("\n")
-            if len(line_break) == 1:  # else no number of them is sure to fill the gap
-                ids += line_break * (-(len(ids) + len(own)) % BLOCK_TOKENS)
+            ids += _fill(encoder, len(ids) + len(own))
         ids += own
+    if pad is not None:
+        ids[pad:pad] = _fill(encoder, len(ids))
     return ids
+
+
+def _fill(encoder: TextEncoder, num_tokens: int) -> list[int]:
+    """The line breaks that are missing to a whole number of blocks."""
+    line_break = encoder.encode("\n")
+    if len(line_break) != 1:  # no number of them is sure to fill the gap
+        return []
+    return line_break * (-num_tokens % BLOCK_TOKENS)
 
 
 class JinjaChatTemplate:

@@ -164,7 +164,9 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
         choice = Choice(self._names, self._surfaces)
         asked = [Question(_ANSWER, self._which(Text(record.text)), choice)]
         if self.options.calibrate:
-            asked += [Question(name, self._which(none), choice) for name, none in zip(_PRIORS, _NO_TEXTS, strict=True)]
+            asked += [
+                Question(name, self._which(Text(none)), choice) for name, none in zip(_PRIORS, _NO_TEXTS, strict=True)
+            ]
         return asked
 
     def concerns(self, name: str, index: int) -> bool:
@@ -225,7 +227,7 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
         initials = {name[0].lower() for name in self._names if name[0] in string.ascii_letters}
         return self._names if len(initials) == len(self._names) else tuple(CODES[: len(self._names)])
 
-    def _which(self, text: str | Text) -> Chat:
+    def _which(self, text: Text) -> Chat:
         by_name = self._surfaces == self._names
         listed = "\n".join(
             f"- {label.line}" if by_name else f"{surface}) {label.line}"

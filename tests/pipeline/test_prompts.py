@@ -13,6 +13,7 @@ from pipeline.prompts import (
     Border,
     Chat,
     Message,
+    Pad,
     PromptRenderer,
     Recipe,
     Segment,
@@ -164,3 +165,50 @@ def test_a_border_comes_through_a_template_and_is_part_of_the_head() -> None:
     other = PromptRenderer(_template).render(Chat((Message("user", ("Q:", Text("fine"), Border("\nA:"), "x")),)))
     heads = {fingerprint("a", segments, TEXT)[:HEAD_BYTES] for segments in (rendered, (*rendered[:-1], "?"), other)}
     assert len(heads) == 2
+
+
+def _chat(rules: str, *content: Segment) -> Chat:
+    turns = (Message("user", ("Is it good?",)), Message("assistant", ("yes",)))
+    return Chat((Message("system", (rules,)), *turns, Message("user", content)))
+
+
+@given(
+    rules=st.text(st.characters(codec="ascii", exclude_characters="\n"), max_size=80),
+    texts=st.lists(_texts, max_size=3),
+)
+def test_the_constants_before_a_rows_text_are_whole_blocks_and_the_same_for_all_rows(
+    rules: str, texts: list[str]
+) -> None:
+    renderer, encoder = PromptRenderer(_template), BytesTokenizer()
+    prompts = [encode_all(encoder, renderer.render(_chat(rules, Text(text), "?"))) for text in (*texts, "other")]
+    end = "?</><assistant>"
+    starts = {
+        bytes(ids[: len(ids) - len((text + end).encode())])
+        for ids, text in zip(prompts, (*texts, "other"), strict=True)
+    }
+    assert len(starts) == 1
+    (start,) = starts
+    assert len(start) % BLOCK_TOKENS == 0
+    assert start.replace(b"\n", b"") == f"<s><system>{rules}</><user>Is it good?</><assistant>yes</><user>".encode()
+    assert start.count(b"\n") < BLOCK_TOKENS
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        _chat("rules", Border("Text:"), Text("a")),
+        Chat((Message("user", ("Q:", Text("a"))),)),
+        Chat((Message("system", ("rules", Text("a complaint"))), Message("user", (Text("a"),)))),
+    ],
+    ids=["a border stands for it", "no rules", "rules that are not constant"],
+)
+def test_nothing_is_padded_where_there_is_no_place_for_it(chat: Chat) -> None:
+    assert Pad() not in PromptRenderer(_template).render(chat)
+
+
+def test_a_pad_is_part_of_the_fingerprint_and_not_of_what_people_read() -> None:
+    rendered = PromptRenderer(_template).render(_chat("rules", Text("a")))
+    bare = tuple(segment for segment in rendered if not isinstance(segment, Pad))
+    assert len(rendered) == len(bare) + 1
+    assert readable(rendered) == readable(bare)
+    assert fingerprint("a", rendered, TEXT) != fingerprint("a", bare, TEXT)

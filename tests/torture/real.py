@@ -30,7 +30,7 @@ def main(seed: int, number: int, folder: Path) -> int:
     num_kills = 0
     while num_kills < number:
         run = _start(folder, "out", "store")
-        time.sleep(rng.uniform(6, 22))
+        _wait_for_moment(run, folder / "store", rng)
         if run.poll() is not None:
             must(run.returncode == 0, f"a run that nobody stopped ended with {run.returncode}")
             print(f"  it ended after {num_kills} kills; once more from the start", flush=True)
@@ -55,6 +55,14 @@ def _start(folder: Path, output: str, store: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "jobs.cli", "sentiment", str(folder / "in.parquet"), str(folder / output)]
     command += ["--model", "smollm2-135m", "--store", str(folder / store)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def _wait_for_moment(run: subprocess.Popen[bytes], store: Path, rng: Random) -> None:
+    """Now and then while the engine starts, else some seconds after it has answered something new."""
+    before, deadline = _stored(store), time.monotonic() + (rng.uniform(3, 12) if rng.random() < 0.3 else 120)
+    while run.poll() is None and time.monotonic() < deadline and _stored(store) == before:
+        time.sleep(0.2)
+    time.sleep(rng.uniform(0, 4))
 
 
 def _forget(folder: Path) -> None:
