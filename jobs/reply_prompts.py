@@ -13,7 +13,7 @@ from jobs.conversations import Role, Turn
 from jobs.intents import LETTERS
 from jobs.reply_data import Shown, reply_data
 from pipeline.decoding import FreeText
-from pipeline.prompts import Chat, Message, Segment, Text, readable
+from pipeline.prompts import Border, Chat, Message, Segment, Text, readable
 
 ASK_INTENT = "Intent?"
 ASK_HANDOVER = "Must a person take over, yes or no?"
@@ -52,7 +52,7 @@ class ReplyPrompts:
 
     def prompt(self, given: Sequence[Segment], ask: str) -> Chat:
         """The beginning, which is the same for every row, what is given in the row, and what is asked about it."""
-        return Chat((*self._beginning, Message("user", (*given, f"\n{ask}"))))
+        return Chat((*self._beginning, Message("user", (*given, Border("\n"), ask))))
 
     def ask_reply(self, language: str) -> str:
         """The question for a reply in a language, by its name."""
@@ -81,7 +81,9 @@ def give(product: str, policy: str, turns: Sequence[Turn], left_out: bool = Fals
     for what, text in (("Product", product), ("Policy", policy)):
         if text.strip():
             yield from (f"{what}: ", Text(_one_line(text)), "\n")
-    yield f"Conversation:\n{_LEFT_OUT if left_out else ''}"
+    yield Border("Conversation:\n")  # rows with one policy have all before it in common
+    if left_out:
+        yield _LEFT_OUT
     for turn in turns:
         yield from (f"{turn.role.capitalize()}: ", Text(_one_line(turn.text), may_cut=False), "\n")
 

@@ -16,7 +16,7 @@ from jobs.tasks.classification import CODES, Classification, ClassificationOptio
 from pipeline.decoding import Choice
 from pipeline.elements import Completion, Failure, Request
 from pipeline.errors import RowError, UsageError
-from pipeline.prompts import PromptRenderer, Text, readable
+from pipeline.prompts import PromptRenderer, Text, plain, readable
 from pipeline.requests import plain_template
 from schemas.envelope import ErrorClass
 from schemas.records import TextRecord
@@ -160,7 +160,7 @@ def test_instructions_in_a_text_are_text() -> None:
     for multi in (False, True):
         for question in _task("a", "b", multi=multi, calibrate=False).questions(TextRecord(text=text)):
             segments = PromptRenderer(plain_template).render(question.prompt)
-            assert [segment for segment in segments if text in getattr(segment, "value", segment)] == [Text(text)]
+            assert [segment for segment in segments if text in plain(segment)] == [Text(text)]
 
 
 @pytest.mark.parametrize(
