@@ -24,6 +24,13 @@ settings.register_profile("textmill", deadline=None)  # machines are noisy, and 
 settings.load_profile("textmill")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the torture tests counted."""
+    for report in terminalreporter.getreports("passed"):
+        for _, counts in report.user_properties:
+            terminalreporter.write_line(str(counts))
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     """A home of its own for each test, so that no test meets another's completions.

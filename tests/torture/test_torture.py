@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,12 @@ import pytest
 _ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("arguments", ["kills --seed 7 --number 12 --rows 120", "fuzz --seed 7 --number 80", "faults"])
-def test_promises_hold_under_torture(arguments: str) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    ["kills --seed 7 --number 12 --rows 120", "fuzz --seed 7 --number 80", "faults", "day --seed 7 --number 3"],
+)
+def test_promises_hold_under_torture(arguments: str, record_property: Callable[[str, object], None]) -> None:
     command = [sys.executable, "-m", "tests.torture", *arguments.split()]
     ended = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout[-5000:] + ended.stderr[-5000:]
+    record_property("torture", ended.stdout.splitlines()[-1])
