@@ -69,14 +69,15 @@ def _answers(world: World, numbers: list[int], seconds: float = 100) -> dict[int
     data=st.data(),
 )
 def test_only_the_requests_that_kill_the_engine_fail(killers: set[int], num: int, window: int, data) -> None:
-    world = World(killers, flukes=data.draw(st.integers(0, 2)), window=window)
+    flukes = data.draw(st.integers(0, 2))
+    world = World(killers, flukes, window)
     answers = _answers(world, list(range(num)))
     assert sorted(answers) == list(range(num))
     failed = {i for i, answer in answers.items() if isinstance(answer, Failure)}
     assert failed == killers & set(range(num))
     assert all(answers[i].error_class is ErrorClass.ENGINE_DIED and answers[i].attempts >= 2 for i in failed)
     assert all(answers[i].text == f"answer {i}" for i in set(answers) - failed)
-    assert world.starts <= 1 + 3 * len(failed) + 2
+    assert world.starts <= 1 + 4 * (len(failed) + flukes)
 
 
 def test_one_bad_request_among_many_costs_three_starts() -> None:

@@ -12,7 +12,7 @@ _ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     "arguments",
-    ["kills --seed 7 --number 12 --rows 120", "fuzz --seed 7 --number 80", "faults", "day --seed 7 --number 3"],
+    ["kills --seed 7 --number 6 --rows 120", "fuzz --seed 7 --number 50", "faults", "day --seed 7 --number 2"],
 )
 def test_promises_hold_under_torture(arguments: str, record_property: Callable[[str, object], None]) -> None:
     command = [sys.executable, "-m", "tests.torture", *arguments.split()]
