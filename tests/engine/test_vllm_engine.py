@@ -13,7 +13,7 @@ from pipeline.engines.base import EngineNeeds
 from pipeline.engines.vllm_engine import VllmEngine, VllmSpec, label_ids
 from pipeline.errors import RunError, UsageError
 from pipeline.models import Model
-from pipeline.prompts import Chat, Message, PromptRenderer, Text, readable
+from pipeline.prompts import BLOCK_TOKENS, Chat, Message, Pad, PromptRenderer, Text, readable
 from pipeline.tokens import ModelTokenizer, encode_all, load_chat_template
 from schemas.envelope import ErrorClass
 
@@ -160,4 +160,9 @@ def test_the_chat_template_is_rendered_as_transformers_does(smollm2: Model) -> N
     segments = PromptRenderer(load_chat_template(smollm2.folder)).render(chat)
     expected = reference.apply_chat_template(plain, tokenize=False, add_generation_prompt=True)
     assert readable(segments) == expected
-    assert encode_all(ModelTokenizer(smollm2.folder), segments) == reference.encode(expected, add_special_tokens=False)
+    tokenizer, ids = ModelTokenizer(smollm2.folder), reference.encode(expected, add_special_tokens=False)
+    assert encode_all(tokenizer, [segment for segment in segments if not isinstance(segment, Pad)]) == ids
+    padded = encode_all(tokenizer, segments)
+    end, num_breaks = ids.index(tokenizer.encode("<|im_end|>")[0]), len(padded) - len(ids)
+    assert 0 < num_breaks < BLOCK_TOKENS
+    assert padded == ids[:end] + tokenizer.encode("\n") * num_breaks + ids[end:]
