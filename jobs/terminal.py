@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pipeline import metrics
+from pipeline.watching import watching
 
 _PLAIN_SECONDS = 5.0
 _REFRESH_SECONDS = 0.25
@@ -38,15 +39,9 @@ class Terminal:
     @contextmanager
     def progress(self, total_rows: int, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
         """Show how far the run is while the block runs: a live line on a terminal, else a plain one now and then."""
-        done = threading.Event()
         watch = self._watch_live if self.console.is_terminal else self._watch_plain
-        thread = threading.Thread(target=watch, args=(total_rows, done, clock), daemon=True)
-        thread.start()
-        try:
+        with watching(lambda done: watch(total_rows, done, clock)):
             yield
-        finally:
-            done.set()
-            thread.join()
 
     @contextmanager
     def steps(

@@ -100,7 +100,7 @@ class Completion:
 
     @property
     def ran_on(self) -> bool:
-        """Whether it was cut off, at its limit or in a loop, so that it is no whole answer."""
+        """Whether it was cut off, at its limit or in a loop: no whole answer, unless it is a choice."""
         return self.finish_reason != "stop"
 
 

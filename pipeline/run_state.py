@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline import metrics
+from pipeline.watching import watching
 from schemas.run_state import RUN_STATE_NAME, Phase, RunState
 
 _REFRESH_SECONDS = 3.0
@@ -28,15 +29,11 @@ class StateFile:
     @contextmanager
     def refreshing(self, rows: int) -> Iterator[None]:
         """Say every few seconds how many of the rows are answered, while the block runs, and once at its end."""
-        done = threading.Event()
         self._say(rows=rows, rows_done=0)
-        thread = threading.Thread(target=self._refresh, args=(done,), daemon=True)
-        thread.start()
         try:
-            yield
+            with watching(self._refresh):
+                yield
         finally:
-            done.set()
-            thread.join()
             self._count()
 
     def end(self, phase: Phase, message: str | None = None) -> None:
