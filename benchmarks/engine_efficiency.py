@@ -71,7 +71,12 @@ def _job(args: argparse.Namespace, folder: Path) -> Figures:
 def _bare(args: argparse.Namespace, folder: Path) -> Figures:
     """One `LLM.generate` over the same token ids."""
     from jobs.prepare import prepare
-    from pipeline.engines.vllm_engine import engine_arguments, prepare_environment, sampling_params
+    from pipeline.engines.vllm_engine import (
+        compile_as_asked,
+        engine_arguments,
+        prepare_environment,
+        sampling_params,
+    )
     from pipeline.tokens import encode_all
 
     plan = prepare(_config(args, folder), "bare", folder, lambda message: None).plan
@@ -80,7 +85,9 @@ def _bare(args: argparse.Namespace, folder: Path) -> Figures:
     prepare_environment()
     from vllm import LLM
 
-    llm = LLM(**engine_arguments(plan.engine.needs, on_cpu=True))
+    arguments = engine_arguments(plan.engine.needs, on_cpu=True)
+    compile_as_asked(arguments, on_cpu=True)
+    llm = LLM(**arguments)
     params = {r.decoding: sampling_params(r.decoding, encoder) for r in requests}
     started = time.monotonic()
     outputs = llm.generate(prompts, [params[r.decoding] for r in requests], use_tqdm=False)

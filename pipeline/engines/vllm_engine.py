@@ -112,15 +112,16 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
 
 
-def _compile_nothing() -> None:
-    """Keep torch from compiling, for this process.
+def compile_as_asked(arguments: Mapping[str, Any], on_cpu: bool) -> None:
+    """Keep torch from compiling anything in this process, if the model is not compiled either, on a CPU.
 
-    `enforce_eager` speaks of the model only: vLLM's count of a token's rank among the log-probabilities is compiled all
-    the same, which costs the first choice 16 seconds on a new machine and two on any, and saves nothing that shows.
+    `enforce_eager` speaks of the model only. vLLM's count of a token's rank among the log-probabilities is compiled all
+    the same: the first choice waits for it, 16 seconds on a new machine and two on any, and nothing that shows is won.
     """
-    from torch import compiler
+    if on_cpu and arguments["enforce_eager"]:
+        from torch import compiler
 
-    compiler.set_stance("force_eager")
+        compiler.set_stance("force_eager")
 
 
 def engine_arguments(needs: EngineNeeds, on_cpu: bool) -> dict[str, Any]:
@@ -199,8 +200,7 @@ class VllmEngine:
 
             arguments = engine_arguments(self._needs, on_cpu=current_platform.is_cpu())
             self._max_num_seqs = int(arguments["max_num_seqs"])
-            if current_platform.is_cpu() and arguments["enforce_eager"]:
-                _compile_nothing()
+            compile_as_asked(arguments, on_cpu=current_platform.is_cpu())
             return LLMEngine.from_engine_args(EngineArgs(**arguments))
         except Exception as error:
             raise RunError(f"vLLM did not start: {_one_line(error)}", "the log file has vLLM's own words") from error

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import lifetime, metrics
-from pipeline.decoding import Choice
+from pipeline.decoding import Choice, FreeText
 from pipeline.elements import Asker, Block, Case, Completion, Failure, Pending, Request, RowRef, in_blocks
 from pipeline.engines.base import EngineNeeds
 from pipeline.engines.scripted import ScriptedEngine, ScriptedSpec
 from pipeline.errors import Interrupted, RowError, RunError
-from pipeline.inference import Complete, keeping_engine
+from pipeline.inference import Complete, keeping_engine, longest_first
 from pipeline.prompts import Text
 from schemas.envelope import ErrorClass
 from schemas.records import TextRecord
@@ -144,3 +144,15 @@ def test_counters_say_what_was_sent_and_what_it_cost() -> None:
     _ = pipeline | beam.Create(list(in_blocks(map(_asked, range(25)), 10))) | beam.ParDo(Complete(ScriptedSpec(NEEDS)))
     tally = metrics.totals(pipeline.run())
     assert (tally[metrics.SENT], tally[metrics.OUTPUT_TOKENS], tally[metrics.ENGINE_STARTS]) == (25, 25, 1)
+
+
+def test_long_texts_go_to_the_engine_first_and_choices_as_they_come() -> None:
+    lengths = [3, 9, 1, 9, 5]
+    written = Block(_asked(i)._replace(request=_writes(i, "x" * n)) for i, n in enumerate(lengths))
+    assert [int.from_bytes(one.fingerprint, "big") for one in longest_first(written)] == [1, 3, 4, 0, 2]
+    chosen = Block(map(_asked, (5, 100, 7)))
+    assert longest_first(chosen) == list(chosen)
+
+
+def _writes(i: int, text: str) -> Request:
+    return Request(i.to_bytes(16, "big"), (Text(text),), FreeText(8))
