@@ -1,4 +1,4 @@
-"""vLLM in this process. The only module that imports vllm, and only once an engine is started.
+"""vLLM in this process. This module and `cpu_kernels` alone import vllm, and only once an engine is started.
 
 Source of the settings: measured on two CPU cores (README, "Why it is built this way"); every one of them can be
 overridden by name.
@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.decoding import Choice, Decoding, FreeText, Json
 from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import Answered, EngineNeeds
+from pipeline.engines.cpu_kernels import register_cpu_kernels
 from pipeline.errors import EngineDied, RunError, UsageError
 from pipeline.tokens import ModelTokenizer, encode_all, load_tokenizer
 from schemas.envelope import ErrorClass
@@ -36,6 +37,7 @@ SPEED_ARGUMENTS = frozenset(
         "enable_prefix_caching",
         "enforce_eager",
         "gpu_memory_utilization",
+        "ir_op_priority",
         "kv_cache_memory_bytes",
         "max_num_batched_tokens",
         "max_num_seqs",
@@ -136,6 +138,8 @@ def engine_arguments(needs: EngineNeeds, on_cpu: bool) -> dict[str, Any]:
     if on_cpu:
         # The CPU default block of 128 tokens is longer than a shared prompt: nothing would ever be found in the cache.
         chosen |= {"block_size": 32, "kv_cache_memory_bytes": _kv_cache_bytes(), "enforce_eager": True}
+        if needs.arguments.get("enforce_eager", True):
+            chosen["ir_op_priority"] = register_cpu_kernels()
         # vLLM 0.32 dies on the CPU when the prompt of a request with a seed is computed in chunks: it rewinds the
         # request's generator, which only CUDA's generators can do.
         chosen |= {"enable_chunked_prefill": False, "max_num_batched_tokens": max(4096, needs.context_tokens)}
