@@ -19,6 +19,7 @@ from pipeline.errors import Interrupted, RunError
 from pipeline.flow import Plan, build_flow
 from pipeline.inference import keeping_engine
 from pipeline.memory import few_collections
+from pipeline.run_history import entry_of, record, this_host
 from schemas.manifest import Manifest
 
 _LOG = logging.getLogger(__name__)
@@ -35,7 +36,9 @@ def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
     with running(config.output, config.task, terminal) as run:
         prepared = prepare(config, run.run_id, run.folder.building, terminal.say)
         tally = answer(prepared, run, terminal)
-        return run.folder.commit(prepared.plan.layout, partial(make_manifest, config, prepared, run, tally))
+        manifest = run.folder.commit(prepared.plan.layout, partial(make_manifest, config, prepared, run, tally))
+        record(config.store, entry_of(manifest, this_host()))
+    return manifest
 
 
 def answer(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[str]:

@@ -94,7 +94,7 @@ def print_results(console: Console, manifest: Manifest, found: Sequence[dict[str
     rows = [_filled(row, columns) for row in found]
     if all(len(_one_line(row.get(name))) <= _SHORT for row in rows for name in answers):
         console.print(
-            plain_table(None, columns, [[_cell(row.get(name), _TEXT_WIDTH) for name in columns] for row in rows])
+            plain_table(None, columns, [[in_one_cell(row.get(name), _TEXT_WIDTH) for name in columns] for row in rows])
         )
     else:
         for row in rows:
@@ -111,15 +111,16 @@ def _filled(row: dict[str, Any], columns: list[str]) -> dict[str, Any]:
 
 
 def _block(row: dict[str, Any], columns: list[str]) -> Text:
-    lines = Text(_cell(row[ID_COLUMN], _BLOCK_WIDTH), style="bold")
+    lines = Text(in_one_cell(row[ID_COLUMN], _BLOCK_WIDTH), style="bold")
     shown = [name for name in (*columns[1:], _FAILED_CHECKS) if row.get(name) not in (None, [], "")]
     for name in shown:
         lines.append(f"\n  {name}: ", style="dim not bold")
-        lines.append(_cell(row[name], _BLOCK_WIDTH), style="not bold")
+        lines.append(in_one_cell(row[name], _BLOCK_WIDTH), style="not bold")
     return lines.append("\n")
 
 
-def _cell(value: Any, width: int) -> str:
+def in_one_cell(value: Any, width: int) -> str:
+    """A value on one line, cut to a width, without control characters."""
     text = _one_line(value)
     return text if len(text) <= width else text[: width - 1] + "…"
 

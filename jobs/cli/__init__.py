@@ -12,13 +12,14 @@ from jobs.cli.output_commands import add_output_commands
 from jobs.cli.sample_commands import sample_app
 from jobs.cli.store_commands import store_app
 from jobs.cli.task_commands import tasks_app
+from jobs.cli.watch_commands import add_watch_commands
 from jobs.terminal import printable
 from pipeline.errors import RunError
 
 app = typer.Typer(
     name="textmill",
     help="Batch text processing: Parquet in, a real LLM through vLLM inside Apache Beam, typed columns out.",
-    epilog="Exit codes: 0 ok, 1 run failed, 2 bad usage or input, 3 too many failed rows, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 run failed, 2 bad usage or input, 3 too many failed rows, 4 gate failed, 130 stopped.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 add_job_commands(app)
 add_output_commands(app)
+add_watch_commands(app)
 app.add_typer(models_app, name="models")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(sample_app, name="sample")

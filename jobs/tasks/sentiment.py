@@ -24,6 +24,7 @@ from jobs.aspects import (
     read_aspect,
     read_listed,
 )
+from jobs.few_shot import Shown
 from pipeline.answers import choice_probabilities, json_decoding, uncertainty_of
 from pipeline.decoding import Choice
 from pipeline.elements import Answers, Completion, Question
@@ -66,6 +67,11 @@ class SentimentOptions(Options):
     instruction: str | None = Field(
         None, description="Replaces the instruction to the model (chat form only); say what counts as good or bad."
     )
+    examples: tuple[Shown[Label], ...] | None = Field(
+        None,
+        description="Replaces the examples in the prompt, as LABEL=TEXT; may be repeated. In a file: {text, label}.",
+        json_schema_extra={"flag": "--example"},
+    )
     aspect_names: tuple[str, ...] = Field(
         (),
         max_length=MAX_ASPECTS,
@@ -93,6 +99,13 @@ class SentimentOptions(Options):
     def _one_way(self) -> "SentimentOptions":
         if self.aspect_names and self.find_aspects:
             raise ValueError("either name aspects or let the model find them")
+        return self
+
+    @model_validator(mode="after")
+    def _examples_of_these_labels(self) -> "SentimentOptions":
+        for shown in self.examples or ():
+            if shown.label not in self.labels:
+                raise ValueError(f"an example is {shown.label}, which is not among the labels")
         return self
 
 
@@ -223,11 +236,12 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
 
     @classmethod
     def example_options(cls) -> Mapping[str, SentimentOptions]:
-        """Without aspects, with some that are named, and with some to be found."""
+        """Without aspects, with some that are named, with some to be found, and with examples of one's own."""
         return {
             "defaults": SentimentOptions(),
             "named aspects": SentimentOptions(aspect_names=("quality", "price")),
             "open aspects": SentimentOptions(find_aspects="open"),
+            "own examples": SentimentOptions(examples=(Shown[Label](text="It fell apart.", label="negative"),)),
         }
 
     @classmethod
@@ -249,6 +263,8 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
         ]
 
     def _shown(self, examples: Sequence[tuple[str, Label]]) -> list[tuple[str, Label]]:
+        if self.options.examples is not None:
+            return [(shown.text, shown.label) for shown in self.options.examples]
         return [(text, label) for text, label in examples if label in self.options.labels]
 
 

@@ -76,10 +76,11 @@ def check_parts(store: Path) -> None:
 
 
 def check_nothing_left(parent: Path, store: Path, allowed: set[str]) -> None:
-    """Check that nothing stays beside the output but its lock file, which is free, and in the store just parts."""
+    """Check that nothing stays beside the output but its free lock file, and in the store parts and records."""
     left = {entry.name for entry in parent.iterdir()} - allowed
     must(not left, f"left over: {left}")
-    odd = [f.name for f in store.rglob("*") if f.is_file() and f.suffix != ".parquet" and f.name != "recipe.json"]
+    files = [f for f in store.rglob("*") if f.is_file() and f.suffix != ".parquet" and f.name != "recipe.json"]
+    odd = [f.name for f in files if f.parent != store / "runs" or f.suffix != ".json" or f.name.startswith(".")]
     must(not odd, f"left over in the store: {odd}")
     for lock in parent.glob(".*.lock"):
         try:

@@ -1,0 +1,99 @@
+"""The answer columns of runs, by kind; and their values as codes of bins, so that runs can be compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MAX_VALUES = 40
+"""A column with more different values is not one of categories."""
+_REPEATS = 4
+NUM_BINS = 10
+UNKNOWN = -1
+
+Codes = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.float64]
+
+
+class Kind(StrEnum):
+    """How the values of a column are counted."""
+
+    CATEGORY = "by value"
+    NUMBER = "by tenth"
+    LENGTH = "by length"
+
+
+@dataclass(frozen=True)
+class Binned:
+    """The values of several runs in common bins.
+
+    Attributes:
+        bins: their names.
+        codes: for each run, each row's bin; `UNKNOWN` where there is no value.
+    """
+
+    bins: tuple[str, ...]
+    codes: tuple[Codes, ...]
+
+
+def kind_of(columns: Sequence[pa.ChunkedArray], choices: frozenset[str]) -> Kind | None:
+    """The kind of one column of several runs; None if its values are not to be compared.
+
+    Args:
+        choices: what the model could choose among: a column of such values has categories, however few rows there are.
+    """
+    kind = columns[0].type
+    if any(column.type != kind for column in columns):
+        return None
+    if pa.types.is_boolean(kind):
+        return Kind.CATEGORY
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return Kind.NUMBER
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return Kind.LENGTH
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return None
+    values = _distinct(columns)
+    num_rows = sum(len(column) - column.null_count for column in columns)
+    few = len(values) <= min(MAX_VALUES, num_rows // _REPEATS)
+    return Kind.CATEGORY if few or (values and choices.issuperset(values)) else Kind.LENGTH
+
+
+def _distinct(columns: Sequence[pa.ChunkedArray]) -> list[str]:
+    found = {value for column in columns for value in pc.unique(column).to_pylist() if value is not None}
+    return sorted(found)
+
+
+def binned(columns: Sequence[pa.ChunkedArray], kind: Kind) -> Binned:
+    """The values of a column of several runs, in bins that are made from all of them alike."""
+    if kind is Kind.CATEGORY:
+        columns = [pc.cast(column, pa.string()) for column in columns]
+        values = _distinct(columns)
+        coded = [pc.fill_null(pc.index_in(column, pa.array(values, pa.string())), UNKNOWN) for column in columns]
+        return Binned(tuple(values), tuple(codes.to_numpy().astype(np.int64) for codes in coded))
+    return _by_quantile([numbers(column, kind) for column in columns])
+
+
+def numbers(column: pa.ChunkedArray, kind: Kind) -> Numbers:
+    """The values of a column of numbers, or the lengths of its texts and lists; NaN where there is none."""
+    if kind is Kind.LENGTH:
+        listed = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+        column = pc.list_value_length(column) if listed else pc.utf8_length(column)
+    found: Numbers = pc.fill_null(pc.cast(column, pa.float64()), np.nan).to_numpy()
+    return found
+
+
+def _by_quantile(runs: Sequence[Numbers]) -> Binned:
+    known = np.concatenate(runs)
+    known = known[~np.isnan(known)]
+    if not len(known):
+        return Binned((), tuple(np.full(len(run), UNKNOWN) for run in runs))
+    inner = np.quantile(known, np.linspace(0, 1, NUM_BINS + 1)[1:-1], method="closest_observation")
+    edges = np.unique(inner[inner < known.max()])
+    codes = tuple(np.where(np.isnan(run), UNKNOWN, np.searchsorted(edges, run)) for run in runs)
+    names = [f"≤ {edge:.3g}" for edge in edges] + [f"> {edges[-1]:.3g}" if len(edges) else f"{known[0]:.3g}"]
+    return Binned(tuple(names), codes)

@@ -1,0 +1,201 @@
+"""`textmill compare`: what it finds between two outputs, and what it stays quiet about."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from jobs import cli
+from jobs.compare import compare
+from jobs.comparison import Bounds, Comparison
+from pipeline.errors import UsageError
+from tests.jobs.outputs import rewrite
+
+Edit = Callable[[dict[str, list[object]]], None]
+
+
+def _compare(tmp_path: Path, *flags: str) -> tuple[int, str]:
+    arguments = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), *flags]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    return result.exit_code, result.stdout
+
+
+@pytest.fixture
+def two_runs(run, write_parquet, tmp_path) -> Callable[..., None]:
+    """Two runs of the same rows, with the scripted engine's answers."""
+
+    def make(num_rows: int = 300, **settings: object) -> None:
+        file = write_parquet({"id": [f"r{i}" for i in range(num_rows)], "text": [f"text {i}" for i in range(num_rows)]})
+        for output in ("a", "b"):
+            run(file, output, **settings)
+
+    return make
+
+
+def found(tmp_path: Path, **settings: object) -> Comparison:
+    return compare(tmp_path / "a", tmp_path / "b", Bounds(), **settings)  # type: ignore[arg-type]
+
+
+def test_equal_runs_are_equal(two_runs, tmp_path) -> None:
+    two_runs()
+    one = found(tmp_path)
+    assert (one.rows.both, one.rows.only_a, one.rows.only_b, one.differences, one.flips) == (300, 0, 0, [], [])
+    assert {shift.psi for shift in one.shifts} == {0.0}
+    assert [(c.column, c.changed) for c in one.changed] == [("label", 0)]
+    code, out = _compare(tmp_path)
+    assert (code, "no figure is beyond its bound" in out) == (0, True)
+
+
+def test_planted_flips_are_found_and_named_with_their_texts(two_runs, tmp_path) -> None:
+    two_runs()
+
+    def plant(columns: dict[str, list[object]]) -> None:
+        for i in range(90):
+            columns["label"][i] = "positive" if columns["label"][i] != "positive" else "negative"
+            columns["uncertainty"][i] = i / 100
+
+    rewrite(tmp_path / "b", plant)
+    one = found(tmp_path, show=5)
+    assert [(c.column, c.changed, c.rows) for c in one.changed] == [("label", 90, 300)]
+    confident = [flip.confidence for flip in one.flips]
+    assert confident == sorted(confident, reverse=True)
+    assert len(confident) == 5
+    assert {flip.texts["text"] for flip in one.flips} <= {f"text {i}" for i in range(90)}
+    code, out = _compare(tmp_path)
+    assert (code, "label flipped in 30% of 300 rows" in out) == (4, True), out
+    assert _compare(tmp_path, "--max-flips", "0.5", "--max-psi", "50")[0] == 0
+    assert json.loads(_compare(tmp_path, "--json")[1])["regressed"] is True
+
+
+def test_a_canary_is_judged_by_the_rows_of_both(run, write_parquet, two_runs, tmp_path) -> None:
+    two_runs()
+    run(tmp_path / "in" / "rows.parquet", "b", sample=60)
+    one = found(tmp_path, canary=True)
+    assert (one.rows.both, one.rows.only_a, one.rows.only_b) == (60, 240, 0)
+    assert {shift.rows_a for shift in one.shifts} == {60}
+    assert one.regressed is False
+    assert {shift.rows_a for shift in found(tmp_path).shifts} == {300}
+    run(write_parquet({"id": ["other"], "text": ["text"]}), "b")
+    with pytest.raises(UsageError, match="no rows in common"):
+        found(tmp_path, canary=True)
+
+
+def test_more_failures_are_a_regression_and_fewer_are_not(two_runs, tmp_path) -> None:
+    two_runs()
+
+    def fail(columns: dict[str, list[object]]) -> None:
+        for i in range(0, 300, 10):
+            columns["status"][i] = "failed"
+            for name in ("label", "score", "uncertainty"):
+                columns[name][i] = None
+
+    rewrite(tmp_path / "b", fail)
+    one = found(tmp_path)
+    assert one.findings == ["10.0% of the rows failed, 0.0% before"]
+    assert one.changed[0].rows == 270
+    worse = compare(tmp_path / "b", tmp_path / "a", Bounds())
+    assert worse.findings == []
+
+
+def test_checks_that_pass_less_often_are_found(run, write_parquet, tmp_path) -> None:
+    file = write_parquet({"text": [f"The parcel number {i} came late." for i in range(60)]})
+    for output in ("a", "b"):
+        run(file, output, task="translate", options={"to": ["es", "de"], "source": "en"})
+
+    def fail(columns: dict[str, list[object]]) -> None:
+        for i in range(0, 120, 4):
+            checks = [
+                {**check, "passed": check["passed"] and check["name"] != "numbers"} for check in columns["checks"][i]
+            ]  # type: ignore[attr-defined]
+            columns["checks"][i] = checks
+
+    equal = found(tmp_path)
+    assert (equal.rows.both, equal.findings) == (120, [])
+    assert [shift.column for shift in equal.shifts] == ["translation"]
+    rewrite(tmp_path / "b", fail)
+    rates = {rate.what: rate for rate in found(tmp_path).rates}
+    before = rates["check numbers"].failing_a
+    if before < 1:
+        assert rates["check numbers"].failing_b > before
+        assert any("numbers" in finding for finding in found(tmp_path).findings)
+
+
+def test_results_of_one_row_are_told_apart(run, write_parquet, tmp_path) -> None:
+    file = write_parquet({"text": ["The parcel came late.", "All is well here."]})
+    run(file, "a", task="translate", options={"to": ["es", "de"], "source": "en"})
+    run(file, "b", task="translate", options={"to": ["fr", "es"], "source": "en"})
+    one = found(tmp_path)
+    assert (one.rows.both, one.rows.only_a, one.rows.only_b) == (2, 2, 2)
+
+
+def test_settings_and_prompts_that_differ_are_named(run, write_parquet, tmp_path) -> None:
+    file = write_parquet({"text": ["good", "bad"]})
+    run(file, "a")
+    run(file, "b", options={"instruction": "Say what you think."}, request_seconds=60.0)
+    differences = {d.key: (d.a, d.b) for d in found(tmp_path).differences}
+    assert differences["options.instruction"] == (None, "Say what you think.")
+    assert differences["request_seconds"] == (3600.0, 60.0)
+    assert "Say what you think." in differences["prompt.answer"][1]
+    assert not {key for key in differences if key.startswith(("output", "inputs"))}
+    assert "Say what you think." in _compare(tmp_path)[1]
+
+
+def test_what_is_usual_is_allowed(run, write_parquet, tmp_path) -> None:
+    """A score that swings from run to run is not a regression when it swings once more."""
+    rng = np.random.default_rng(0)
+    for number, (output, mean) in enumerate({"old": 0.2, "a": -0.2, "b": 0.2}.items()):
+        run(
+            write_parquet({"id": [f"{number}-{i}" for i in range(200)], "text": [f"t {i}" for i in range(200)]}), output
+        )
+        values = rng.normal(mean, 0.2, 200).tolist()
+        rewrite(tmp_path / output, lambda columns, values=values: columns.update(score=values))
+    assert any("score has shifted" in line for line in found(tmp_path).findings)
+    with_usual = found(tmp_path, usual=[tmp_path / "old"])
+    score = next(shift for shift in with_usual.shifts if shift.column == "score")
+    assert score.usual is not None
+    assert score.usual > 1
+    assert not any("score has shifted" in line for line in with_usual.findings if score.psi <= score.usual)
+
+
+def test_what_cannot_be_compared_is_said(run, write_parquet, tmp_path) -> None:
+    file = write_parquet({"text": ["good"]})
+    run(file, "a")
+    with pytest.raises(UsageError, match="is not the output of a complete run"):
+        found(tmp_path)
+    run(file, "b", task="translate", options={"to": ["es"], "source": "en"})
+    with pytest.raises(UsageError, match=r"a run of sentiment, .* one of translate"):
+        found(tmp_path)
+    run(file, "b")
+    with pytest.raises(UsageError, match="no answer column 'lable'"):
+        found(tmp_path, only=["lable"])
+
+
+def test_empty_runs_and_runs_that_failed_altogether_are_compared(run, write_parquet, tmp_path) -> None:
+    run(write_parquet({"text": pa.array([], pa.string())}), "a")
+    run(write_parquet({"text": pa.array([None, None], pa.string())}), "b")
+    assert found(tmp_path).shifts == []
+    assert _compare(tmp_path)[0] == 0
+
+
+def test_hostile_text_reaches_the_terminal_as_characters(run, write_parquet, tmp_path) -> None:
+    run(write_parquet({"text": ["[red]\x1b[2J evil", "fine"]}), "a")
+    run(tmp_path / "in" / "rows.parquet", "b")
+    rewrite(tmp_path / "b", lambda c: c.update(label=["mixed" if v != "mixed" else "neutral" for v in c["label"]]))
+    _, out = _compare(tmp_path)
+    assert "\x1b" not in out
+    assert "[red]\\x1b[2J evil" in out
+
+
+def test_the_results_are_read_in_the_order_of_their_files(run, write_parquet, tmp_path) -> None:
+    files = [write_parquet({"text": [f"{n} {i}" for i in range(3)]}, f"in/{n}.parquet") for n in "xyz"]
+    run(files, "a")
+    run(files[::-1], "b")
+    assert len(pq.read_table(tmp_path / "a" / "results")) == 9
+    one = found(tmp_path)
+    assert (one.rows.both, one.changed[0].changed) == (9, 0)
