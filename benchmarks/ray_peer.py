@@ -24,6 +24,7 @@ def main() -> None:
         placement_group_config={"bundles": [{"CPU": 1}]},
         concurrency=1,
         batch_size=64,
+        log_engine_metrics=False,  # its metrics want a Ray that the engine's own Python can import
         chat_template_stage={"enabled": False},
         detokenize_stage={"enabled": False},
     )
