@@ -2,7 +2,8 @@
 
 Sides: `textmill`; `beam`, Beam's RunInference with its own vLLM handler as it comes; `beam_tuned`, the same with our
 engine settings; `run_batch`, vLLM's `run-batch` on a file of requests; `naive`, a loop of `LLM.generate` over batches
-of 32; `json`, one bare `LLM.generate` that asks for the label as JSON instead of scoring labels. Each runs in a process
+of 32; `json`, one bare `LLM.generate` that asks for the label as JSON instead of scoring labels; `ray`,
+Ray Data LLM, where `RAY_PYTHON` names the Python of an environment with Ray and this vLLM. Each runs in a process
 of its own. Two figures: rows/s with the start of the engine apart (where a side can tell), and seconds from command to
 result, all included. Servers that Beam's handler leaves behind are killed before the next side starts.
 
@@ -235,6 +236,26 @@ def _run_batch(work: _Work) -> Figures:
     return {}
 
 
+def _ray(work: _Work) -> Figures:
+    """Ray Data LLM, by the Python of `RAY_PYTHON`, which has Ray and finds the vLLM of this environment."""
+    plan = work.plan()
+    lines = [json.dumps({"prompt": prompt, "sampling_params": extra}) for _, prompt, extra in work.bodies(plan)]
+    requests = work.folder / "requests.jsonl"
+    requests.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    needs = plan.engine.needs
+    command = [os.environ["RAY_PYTHON"], str(_HERE.with_name("ray_peer.py")), str(requests), needs.model_folder]
+    with _leaving_no_servers():
+        environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "2", "HF_HUB_OFFLINE": "1"}
+        command.append(str(needs.context_tokens))
+        done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"Ray: {done.stdout[-2000:]}{done.stderr[-4000:]}")
+    found = json.loads(done.stdout.splitlines()[-1])
+    if found["rows"] != work.num_rows:
+        raise SystemExit(f"Ray answered {found['rows']} of {work.num_rows} rows")
+    return {"seconds of the pass": found["seconds of the pass"]}
+
+
 _SIDES: dict[str, Callable[[_Work], Figures]] = {
     "textmill": _textmill,
     "beam": lambda work: _beam(work, tuned=False),
@@ -242,6 +263,7 @@ _SIDES: dict[str, Callable[[_Work], Figures]] = {
     "run_batch": _run_batch,
     "naive": _naive,
     "json": _json,
+    **({"ray": _ray} if "RAY_PYTHON" in os.environ else {}),
 }
 
 

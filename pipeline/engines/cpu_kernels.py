@@ -17,19 +17,25 @@ def register_cpu_kernels() -> dict[str, list[str]]:
     import torch
     from vllm import ir
 
-    @ir.ops.rms_norm.register_impl(_PROVIDER, supports_args=_fits)
-    def rms_norm(x: Any, weight: Any, epsilon: float, variance_size: int | None = None) -> Any:
+    def rms_norm(
+        x: torch.Tensor, weight: torch.Tensor | None, epsilon: float, variance_size: int | None = None
+    ) -> torch.Tensor:
         out = torch.empty(x.shape, dtype=x.dtype)
         torch.ops._C.rms_norm(out, x, weight, epsilon)
         return out
 
-    @ir.ops.fused_add_rms_norm.register_impl(_PROVIDER, supports_args=_both_fit, inplace=True)
     def fused_add_rms_norm(
-        x: Any, x_residual: Any, weight: Any, epsilon: float, variance_size: int | None = None
-    ) -> tuple[Any, Any]:
+        x: torch.Tensor,
+        x_residual: torch.Tensor,
+        weight: torch.Tensor | None,
+        epsilon: float,
+        variance_size: int | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         torch.ops._C.fused_add_rms_norm(x, x_residual, weight, epsilon)
         return x, x_residual
 
+    ir.ops.rms_norm.register_impl(_PROVIDER, supports_args=_fits)(rms_norm)
+    ir.ops.fused_add_rms_norm.register_impl(_PROVIDER, supports_args=_both_fit, inplace=True)(fused_add_rms_norm)
     return {"rms_norm": [_PROVIDER], "fused_add_rms_norm": [_PROVIDER]}
 
 
