@@ -6,10 +6,11 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from pipeline.budget import BOUNDS
 from pipeline.errors import UsageError
 from pipeline.models import home
 
@@ -77,7 +78,23 @@ class JobConfig(BaseModel):
     max_failed: str | None = Field(
         None, description="Exit with code 3 if more rows fail: a number, or a share such as 5%. [default: any may]"
     )
+    budget: dict[str, float] = Field(
+        default_factory=dict,
+        description="Stop in good order once so much is spent, as tokens=N, minutes=N or rows=N; may be repeated. What "
+        "was not asked fails with over_budget, and the same command goes on with it (exit code 5).",
+        json_schema_extra={"flag": "--budget"},
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="The task's own options.")
+
+    @field_validator("budget")
+    @classmethod
+    def _known_bounds(cls, bounds: dict[str, float]) -> dict[str, float]:
+        for name, bound in bounds.items():
+            if name not in BOUNDS:
+                raise ValueError(f"{name!r} is no bound; {', '.join(BOUNDS)} are")
+            if not bound > 0:
+                raise ValueError(f"{name} must be more than 0")
+        return bounds
 
     @field_validator("max_failed", mode="before")
     @classmethod
@@ -190,7 +207,7 @@ def _parsed(key: str, value: str) -> Any:
     annotation = JobConfig.model_fields[key].annotation if key in JobConfig.model_fields else str
     if key == "inputs":
         return tuple(value.split(os.pathsep))
-    if annotation == dict[str, Any]:
+    if get_origin(annotation) is dict:
         try:
             return json.loads(value)
         except json.JSONDecodeError as error:

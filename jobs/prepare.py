@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from jobs.config import JobConfig, nearest, validation_line
 from jobs.tasks import find_task
+from pipeline.budget import Budget
 from pipeline.columns import choose_column, choose_id_column, choose_text_column, describe_columns, is_text
 from pipeline.completions import CompletionFolder
 from pipeline.decoding import Choice, describe
@@ -102,6 +104,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         layout=OutputLayout(
             found.schema, id_column, arrow_schema(task.result), model.name, recipe.digest(), config.keep_reasoning
         ),
+        budget=Budget(tuple(sorted(config.budget.items())), time.time()),
     )
     info = ModelInfo(name=model.name, digest=model.digest, revision=model.revision, licence=model.licence)
     return Prepared(plan, recipe, info, found, sum(part.rows for part in parts))

@@ -12,7 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.layout import LOG_NAME
 from pipeline.run_folder import being_written, left_over, read_manifest
 from pipeline.run_state import read_state
-from schemas.manifest import Manifest
+from schemas.manifest import Incomplete, Manifest
 from schemas.run_state import Phase, RunState
 
 
@@ -20,6 +20,7 @@ class Standing(StrEnum):
     """How an output stands: by the last run of it, complete or not."""
 
     COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
     RUNNING = "running"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
@@ -34,6 +35,8 @@ class Standing(StrEnum):
                 return 0
             case Standing.FAILED:
                 return 1
+            case Standing.INCOMPLETE:
+                return 5
             case Standing.INTERRUPTED:
                 return 130
         return 2
@@ -55,6 +58,7 @@ class CompleteRun(BaseModel):
     failed: int
     failed_by_class: dict[str, int]
     redrives: int
+    incomplete: Incomplete | None = None
 
 
 class OutputStatus(BaseModel):
@@ -75,6 +79,9 @@ class OutputStatus(BaseModel):
     log: Path | None = None
 
 
+_READABLE = (Standing.COMPLETE, Standing.INCOMPLETE)
+
+
 def look_at(output: Path) -> OutputStatus:
     """Find out what an output folder is. Nothing is written, and a run at work is not disturbed."""
     output = output.expanduser().absolute()
@@ -90,7 +97,7 @@ def look_at(output: Path) -> OutputStatus:
         failed = state is not None and state.state is Phase.FAILED
         standing = Standing.FAILED if failed else Standing.INTERRUPTED
     elif complete:
-        standing = Standing.COMPLETE
+        standing = Standing.INCOMPLETE if complete.incomplete else Standing.COMPLETE
     else:
         standing = Standing.FOREIGN if output.is_file() or _holds_something(output) else Standing.ABSENT
     log = folder / LOG_NAME if standing is Standing.FAILED else None
@@ -119,6 +126,7 @@ def _in_short(manifest: Manifest) -> CompleteRun:
         failed=counts.failed,
         failed_by_class=counts.failed_by_class,
         redrives=len(manifest.redrives),
+        incomplete=manifest.incomplete,
     )
 
 
@@ -149,7 +157,7 @@ def status_lines(status: OutputStatus) -> Iterator[str]:
         case Standing.FOREIGN:
             yield f"not Textmill's: {status.output} was not written by Textmill"
     if status.complete:
-        yield from _complete_lines(status.complete, status.output, newest=status.standing is Standing.COMPLETE)
+        yield from _complete_lines(status.complete, status.output, newest=status.standing in _READABLE)
 
 
 def _by_whom(run: RunState) -> str:
@@ -167,7 +175,11 @@ def _how_far(run: RunState | None) -> str:
 def _complete_lines(run: CompleteRun, output: Path, newest: bool) -> Iterator[str]:
     several = f", {run.results:,} results" if run.results != run.rows else ""
     redriven = f", redriven {run.redrives} times" if run.redrives > 1 else ", redriven once" if run.redrives else ""
-    what = "complete" if newest else "the folder has an older run, complete"
+    if newest and run.incomplete:
+        left = f"{run.incomplete.results_left:,} results left"
+        yield f"incomplete: stopped at its budget of {run.incomplete.reached}, {left}"
+        yield "what was answered is stored; run the same command again to go on from there"
+    what = ("written" if run.incomplete else "complete") if newest else "the folder has an older run, complete"
     took = f"finished {_moment(run.finished)} after {duration(run.seconds)}{redriven}"
     yield f"{what}: {run.task} by {run.model}, {took}"
     failed = ", ".join(f"{number:,} {name}" for name, number in run.failed_by_class.items())

@@ -8,6 +8,7 @@ import pyarrow.dataset as ds
 from rich.console import Console
 from rich.text import Text
 
+from jobs.savings import Savings, savings_of
 from jobs.terminal import duration, plain_table, printable
 from pipeline.layout import DEAD_LETTERS, RESULTS
 from schemas.envelope import ERROR_COLUMN, ID_COLUMN, Status
@@ -46,6 +47,9 @@ def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]
         thought = f", {tokens.reasoning:,} of them thoughts" if tokens.reasoning else ""
         yield "tokens", f"{tokens.prompt:,} in ({share:.0%} from the prefix cache), {tokens.output:,} out{thought}"
     phases = [f"{name.replace('_', ' ')} {duration(seconds[name])}" for name in ("prepare", "engine_start", "engine")]
+    saved = savings_of(tokens)
+    if saved.asked > saved.computed:
+        yield "saved", f"{saved.share:.0%} of {saved.asked:,} tokens that the rows asked for: {_saved_by(saved)}"
     yield "time", f"{duration(seconds['total'])} ({', '.join(phases)})"
     speed = f"{manifest.rates['rows_per_second']:,.1f} rows/s"
     if counts.sent:
@@ -61,6 +65,11 @@ def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]
         yield "dead letters", str(output / DEAD_LETTERS)
 
 
+def _saved_by(saved: Savings) -> str:
+    parts = (("duplicates", saved.duplicates), ("store", saved.stored), ("prefix cache", saved.cached))
+    return ", ".join(f"{name} {number:,}" for name, number in parts if number)
+
+
 def _troubles(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """What went wrong without ending the run."""
     deaths, damaged = manifest.incidents.engine_deaths, manifest.incidents.damaged_store_parts
@@ -68,6 +77,9 @@ def _troubles(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "engine", f"died {deaths:,} times and was started again"
     if damaged:
         yield "store", f"{damaged:,} damaged parts were skipped; what they held was asked again"
+    if manifest.incomplete:
+        reached, left = manifest.incomplete.reached, manifest.incomplete.results_left
+        yield "stopped", f"at its budget of {reached}, {left:,} results left; the same command goes on with them"
     for skipped in manifest.skipped_inputs:
         yield "skipped", skipped.reason
 

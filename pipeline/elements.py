@@ -99,6 +99,11 @@ class Completion:
     reasoning_tokens: int = 0
 
     @property
+    def tokens(self) -> int:
+        """Of the prompt and of the answer together."""
+        return self.prompt_tokens + self.output_tokens
+
+    @property
     def ran_on(self) -> bool:
         """Whether it was cut off, at its limit or in a loop: no whole answer, unless it is a choice."""
         return self.finish_reason != "stop"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import apache_beam as beam
 
+from pipeline.budget import NO_BUDGET, Budget
 from pipeline.completions import CompletionFolder
 from pipeline.engines.base import EngineSpec
 from pipeline.layout import OutputLayout
@@ -38,6 +39,7 @@ class Plan:
         store: where answers are kept.
         folder: where results are written until they are committed.
         layout: the columns of the results.
+        budget: what may be spent.
     """
 
     task: AnyTask
@@ -50,6 +52,7 @@ class Plan:
     store: CompletionFolder
     folder: str
     layout: OutputLayout
+    budget: Budget = NO_BUDGET
 
     @property
     def rows(self) -> int:
@@ -77,7 +80,7 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task)).with_outputs(DEAD, main=OK)
 
     num_buckets = 1 + plan.rows // _ROWS_IN_BUCKET
-    needs = Round(plan.task, plan.rules, plan.engine, plan.run_id, plan.store, num_buckets)
+    needs = Round(plan.task, plan.rules, plan.engine, plan.run_id, plan.store, plan.budget, num_buckets)
     asked = records.ok | "Round1" >> AskRound(needs)
     answered = [asked["done"]]
     for number in range(2, plan.task.rounds + 1):

@@ -12,6 +12,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import lifetime, metrics
+from pipeline.budget import NO_BUDGET, Budget, purse_of
 from pipeline.decoding import Choice
 from pipeline.elements import Asker, Block, Completion, Pending, Request
 from pipeline.engines.base import Engine, EngineSpec
@@ -121,8 +122,8 @@ class Complete(beam.DoFn):
     (`pipeline.lifetime`).
     """
 
-    def __init__(self, spec: EngineSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: EngineSpec, budget: Budget = NO_BUDGET) -> None:
+        self._spec, self._budget = spec, budget
         self._lease: Lease | None = None
         self._pending: dict[bytes, Pending] = {}
         self._hold: object | None = None
@@ -134,11 +135,16 @@ class Complete(beam.DoFn):
         self._pending = {}
 
     def process(self, block: Block[Pending]) -> Iterator[Block[Pending]]:
-        if known := Block(one for one in block if one.answer is not None):
-            yield known
+        settled = Block(one for one in block if one.answer is not None)
+        purse = purse_of(self._budget)
         for pending in longest_first(block):
             if pending.answer is None and pending.request is not None:
-                yield from self._send(pending, pending.request)
+                if refusal := purse.refuse(pending):
+                    settled.append(pending._replace(answer=refusal))
+                else:
+                    yield from self._send(pending, pending.request)
+        if settled:
+            yield settled
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         while self._lease is not None and self._lease.engine.in_flight:
@@ -182,6 +188,10 @@ class Complete(beam.DoFn):
         except RunError as error:
             raise lifetime.fail(error) from None
         metrics.count(metrics.ENGINE_US, round(1e6 * (time.monotonic() - started)))
+        for fingerprint, answer in answers:
+            if isinstance(answer, Completion):
+                others = len(self._pending[fingerprint].askers) - 1
+                metrics.count(metrics.DUPLICATE_TOKENS, others * answer.tokens)
         _count_tokens([answer for _, answer in answers if isinstance(answer, Completion)])
         block = Block(self._pending.pop(fingerprint)._replace(answer=answer) for fingerprint, answer in answers)
         count_answered(asker for pending in block for asker in pending.askers)

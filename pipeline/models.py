@@ -52,6 +52,7 @@ class CatalogueModel(BaseModel):
     converted_bytes: int
     context_tokens: int
     prompt_forms: dict[str, str]
+    languages: tuple[str, ...] = ()
     fetched: tuple[_Member, ...]
 
     @property

@@ -9,8 +9,9 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import lifetime, metrics
+from pipeline.budget import Budget
 from pipeline.completions import AppendCompletions, CompletionFolder
-from pipeline.elements import Answer, Asker, Block, Case, Failure, Pending, Request, RowRef, in_blocks
+from pipeline.elements import Answer, Asker, Block, Case, Completion, Failure, Pending, Request, RowRef, in_blocks
 from pipeline.engines.base import EngineSpec
 from pipeline.errors import RowError, RunError
 from pipeline.inference import Complete, count_answered
@@ -39,6 +40,7 @@ class Round:
         engine: what answers.
         run_id: the run's, by which answers of its own are told from earlier ones.
         store: where answers are kept.
+        budget: what may be spent.
         num_buckets: into how many groups fingerprints are shuffled: a group is held in memory.
     """
 
@@ -47,6 +49,7 @@ class Round:
     engine: EngineSpec
     run_id: str
     store: CompletionFolder
+    budget: Budget
     num_buckets: int
 
 
@@ -69,7 +72,7 @@ class AskRound(beam.PTransform[Any, Any]):
             asked.ok
             | "GroupByBucket" >> beam.GroupByKey()
             | "LookUpAnswers" >> beam.ParDo(LookUpAnswers(needs.store, needs.run_id))
-            | "Complete" >> beam.ParDo(Complete(needs.engine))
+            | "Complete" >> beam.ParDo(Complete(needs.engine, needs.budget))
             | "AppendCompletions" >> beam.ParDo(AppendCompletions(needs.store))
             | "GiveAnswers" >> beam.FlatMap(give_answers).with_outputs(SIBLINGS, main=OK)
         )
@@ -176,6 +179,7 @@ class LookUpAnswers(beam.DoFn):
         num_own = sum(completion.run_id == self._run_id for completion in known.values())
         metrics.count(metrics.UNIQUE, len(gathered) - num_own)
         metrics.count(metrics.REUSED, len(known) - num_own)
+        self._count_saved(known, gathered)
         for block in in_blocks(gathered.items()):
             pending: Block[Pending] = Block()
             for key, (request, askers) in block:
@@ -183,6 +187,15 @@ class LookUpAnswers(beam.DoFn):
                 pending.append(Pending(key, tuple(askers), None if answer else request, answer))
             count_answered(asker for one in pending if one.answer is not None for asker in one.askers)
             yield pending
+
+    def _count_saved(
+        self, known: Mapping[bytes, Completion], gathered: Mapping[bytes, tuple[Request, list[Asker]]]
+    ) -> None:
+        """Tokens that nobody computes: of answers in the store, and of those that more than one row asked for."""
+        for key, completion in known.items():
+            is_own = completion.run_id == self._run_id
+            metrics.count(metrics.STORED_TOKENS, 0 if is_own else completion.tokens)
+            metrics.count(metrics.DUPLICATE_TOKENS, (len(gathered[key][1]) - (not is_own)) * completion.tokens)
 
 
 def give_answers(block: Block[Pending]) -> Iterator[Any]:

@@ -34,6 +34,7 @@ class ErrorClass(StrEnum):
     REQUEST_REJECTED = "request_rejected"
     ENGINE_DIED = "engine_died"
     DEADLINE = "deadline"
+    OVER_BUDGET = "over_budget"
     INVALID_ANSWER = "invalid_answer"
     CHECK_FAILED = "check_failed"
 

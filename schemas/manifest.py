@@ -58,12 +58,43 @@ class CheckCounts(_Part):
 
 
 class Tokens(_Part):
-    """Tokens the engine handled in this run (reused answers cost none)."""
+    """Tokens the engine handled in this run, and those that it did not have to.
+
+    Attributes:
+        stored: prompts and answers that were in the completion store.
+        duplicates: prompts and answers that other rows of the run had asked for.
+    """
 
     prompt: int = 0
     cached_prompt: int = 0
     output: int = 0
     reasoning: int = 0
+    stored: int = 0
+    duplicates: int = 0
+
+
+class Incomplete(_Part):
+    """A run that stopped at a bound of its budget.
+
+    Attributes:
+        reached: which one: `tokens`, `minutes` or `rows`.
+        results_left: results that were not computed; they are failed ones of class `over_budget`.
+    """
+
+    reached: str
+    results_left: int
+
+
+class Energy(_Part):
+    """What the devices took while the engine was at work, in joules; null: not to be measured here.
+
+    Attributes:
+        gpu_joules: of all GPUs that NVIDIA's driver knows, other processes' work included.
+        cpu_joules: of all CPU packages (RAPL), other processes' work included.
+    """
+
+    gpu_joules: float | None = None
+    cpu_joules: float | None = None
 
 
 class Redrive(_Part):
@@ -114,6 +145,8 @@ class Manifest(_Part):
         id_column: the input's column of ids; null: ids were made from file and row number.
         renamed_columns: input columns whose name the output needs, with the name they have there.
         redrives: when dead letters were run again, oldest first.
+        incomplete: what stopped the run before all rows were asked about; null: nothing did.
+        energy: null where no device tells.
         skipped_inputs: files that `skip_bad_files` left out; their rows are not counted.
     """
 
@@ -138,6 +171,8 @@ class Manifest(_Part):
     inputs: list[FileInfo]
     skipped_inputs: list[SkippedInput] = Field(default_factory=list)
     incidents: Incidents = Incidents()
+    incomplete: Incomplete | None = None
+    energy: Energy | None = None
     results: list[FileInfo]
     dead_letters: list[FileInfo]
     redrives: list[Redrive] = Field(default_factory=list)

@@ -9,6 +9,7 @@ from rich.console import Console
 from jobs.cli.job_commands import add_job_commands
 from jobs.cli.model_commands import models_app
 from jobs.cli.output_commands import add_output_commands
+from jobs.cli.plan_commands import add_plan_commands
 from jobs.cli.sample_commands import sample_app
 from jobs.cli.store_commands import store_app
 from jobs.cli.task_commands import tasks_app
@@ -19,13 +20,14 @@ from pipeline.errors import RunError
 app = typer.Typer(
     name="textmill",
     help="Batch text processing: Parquet in, a real LLM through vLLM inside Apache Beam, typed columns out.",
-    epilog="Exit codes: 0 ok, 1 run failed, 2 bad usage or input, 3 too many failed rows, 4 gate failed, 130 stopped.",
+    epilog="Exit codes: 0 ok, 1 failed, 2 bad usage or input, 3 too many failed rows, 4 gate, 5 over budget, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 add_job_commands(app)
+add_plan_commands(app)
 add_output_commands(app)
 add_watch_commands(app)
 app.add_typer(models_app, name="models")

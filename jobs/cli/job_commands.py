@@ -19,8 +19,12 @@ from pipeline.task import AnyTask
 
 TOO_MANY_FAILED = 3
 GATE_FAILED = 4
+BUDGET_SPENT = 5
 
 ShowOption = Annotated[int, typer.Option("--show", min=0, help="Show the first N rows and their answers at the end.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what it would take, as `textmill plan` does, and run nothing.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the manifest instead of the summary.")]
 
 
@@ -39,8 +43,26 @@ def execute(config: JobConfig, show: int, as_json: bool) -> None:
         if show:
             print_rows(console, manifest, output, show)
         print_summary(console, manifest, output)
-    if not config.allows_failed(manifest.counts.failed, manifest.counts.rows):
+    left = manifest.incomplete.results_left if manifest.incomplete else 0
+    if not config.allows_failed(manifest.counts.failed - left, manifest.counts.rows):
         raise typer.Exit(TOO_MANY_FAILED)
+    if left:
+        raise typer.Exit(BUDGET_SPENT)
+
+
+def foresee(
+    config: JobConfig, as_json: bool, per_hour: float | None = None, per_1k_tokens: float | None = None
+) -> None:
+    """Print what a job would take; nothing is run."""
+    from jobs.forecasting.forecast import Prices, forecast
+    from jobs.forecasting.view import print_forecast
+
+    with own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
+        found = forecast(config, Prices(per_hour, per_1k_tokens), terminal.say)
+    if as_json:
+        print(found.model_dump_json(indent=2))
+    else:
+        print_forecast(Console(highlight=False, markup=False), found)
 
 
 def run_config(
@@ -56,6 +78,7 @@ def run_config(
     ] = None,
     show: ShowOption = 0,
     as_json: JsonOption = False,
+    dry_run: DryRunOption = False,
     wants_help: Annotated[bool, typer.Option("--help", help="Show this message; with --task, the task's.")] = False,
 ) -> None:
     """Run the job that a config file describes, or a task of your own.
@@ -64,14 +87,19 @@ def run_config(
     """
     if task is not None:
         given = [*([file] if file else []), *context.args]
-        given += ["--help"] * wants_help + ["--json"] * as_json + (["--show", str(show)] if show else [])
+        given += ["--help"] * wants_help + ["--json"] * as_json + ["--dry-run"] * dry_run
+        given += ["--show", str(show)] if show else []
         _run_own_task(task, given)
     elif wants_help or file is None:
         print(context.get_help())
     elif context.args:
         raise typer.BadParameter(f"{context.args[0]!r} is not known here; what a job does is in its file")
     else:
-        execute(merge(read_config_file(Path(file)), os.environ, {}), show, as_json)
+        config = merge(read_config_file(Path(file)), os.environ, {})
+        if dry_run:
+            foresee(config, as_json)
+        else:
+            execute(config, show, as_json)
 
 
 def _run_own_task(reference: str, arguments: list[str]) -> None:
@@ -92,15 +120,25 @@ def _job_command(task: type[AnyTask], reference: str) -> Callable[..., None]:
     option_fields = task.options_model.model_fields
 
     def command(
-        inputs_and_output: list[str] | None, config: Path | None, show: int, as_json: bool, **flags: Any
+        inputs_and_output: list[str] | None,
+        config: Path | None,
+        show: int,
+        as_json: bool,
+        dry_run: bool,
+        **flags: Any,
     ) -> None:
         flags["engine_args"] = parse_engine_args(flags.pop("engine_args") or []) or None
         flags["columns"] = parse_pairs("--column", flags.pop("columns") or []) or None
+        flags["budget"] = parse_pairs("--budget", flags.pop("budget") or []) or None
         flags["require"] = flags.pop("require") or None
         options = {name: flags.pop(name) for name in option_fields}
         given = {name: value for name, value in options.items() if value is not None and value != []}
         flags |= {"task": reference, "options": given or None, **_split_paths(inputs_and_output, config is not None)}
-        execute(merge(read_config_file(config) if config else {}, os.environ, flags), show, as_json)
+        merged = merge(read_config_file(config) if config else {}, os.environ, flags)
+        if dry_run:
+            foresee(merged, as_json)
+        else:
+            execute(merged, show, as_json)
 
     paths = Annotated[
         list[str] | None,
@@ -112,6 +150,7 @@ def _job_command(task: type[AnyTask], reference: str) -> Callable[..., None]:
     parameters = [_parameter("inputs_and_output", paths, None), _parameter("config", file, None)]
     parameters += [_flag(name, field) for name, field in (option_fields | config_fields).items()]
     parameters += [_parameter("show", ShowOption, 0), _parameter("as_json", JsonOption, False)]
+    parameters.append(_parameter("dry_run", DryRunOption, False))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     command.__doc__ = task.summary

@@ -137,7 +137,7 @@ def engine_arguments(needs: EngineNeeds, on_cpu: bool) -> dict[str, Any]:
     }
     if on_cpu:
         # The CPU default block of 128 tokens is longer than a shared prompt: nothing would ever be found in the cache.
-        chosen |= {"block_size": 32, "kv_cache_memory_bytes": _kv_cache_bytes(), "enforce_eager": True}
+        chosen |= {"block_size": 32, "kv_cache_memory_bytes": kv_cache_bytes(), "enforce_eager": True}
         if needs.arguments.get("enforce_eager", True):
             chosen["ir_op_priority"] = register_cpu_kernels()
         # vLLM 0.32 dies on the CPU when the prompt of a request with a seed is computed in chunks: it rewinds the
@@ -146,7 +146,8 @@ def engine_arguments(needs: EngineNeeds, on_cpu: bool) -> dict[str, Any]:
     return chosen | dict(needs.arguments)
 
 
-def _kv_cache_bytes() -> int:
+def kv_cache_bytes() -> int:
+    """How much memory the KV cache gets on a CPU: 2 GB, or a quarter of what is free."""
     import psutil
 
     return int(min(_KV_CACHE_BYTES, _KV_CACHE_SHARE * psutil.virtual_memory().available))
