@@ -8,15 +8,7 @@ from rich.text import Text
 from jobs.terminal import duration, plain_table, printable
 from jobs.trial import Cell
 
-_FIGURES = {
-    "failed": lambda cell: f"{cell.failed:.1%}",
-    "checks": lambda cell: f"{cell.checks:.0%}",
-    "rows/s": lambda cell: f"{cell.rows_per_second:,.1f}",
-    "tokens in": lambda cell: f"{cell.prompt_tokens:,.0f}",
-    "out": lambda cell: f"{cell.output_tokens:,.1f}",
-    "all rows": lambda cell: duration(cell.seconds),
-    "cost": lambda cell: f"{cell.cost:,.2f}",
-}
+_FIGURES = ("failed", "checks", "rows/s", "tokens in", "out", "all rows", "cost")
 
 
 def print_trial(console: Console, cells: Sequence[Cell]) -> None:
@@ -37,12 +29,16 @@ def _quality(cell: Cell, measures: Sequence[str]) -> Iterator[str]:
     return (f"{cell.quality[name]:.3f}" if name in cell.quality else "-" for name in measures)
 
 
-def _figures(cell: Cell) -> Iterator[str]:
-    known = {
-        "checks": cell.checks is not None,
-        "rows/s": cell.rows_per_second is not None,
-        "all rows": cell.seconds is not None,
-        "cost": cell.cost is not None,
-    }
-    for name, show in _FIGURES.items():
-        yield show(cell) if cell.rows and known.get(name, True) else "-"
+def _figures(cell: Cell) -> list[str]:
+    """A cell for each of `_FIGURES`; nothing is known of a run that failed."""
+    if not cell.rows:
+        return ["-"] * len(_FIGURES)
+    return [
+        f"{cell.failed:.1%}",
+        "-" if cell.checks is None else f"{cell.checks:.0%}",
+        "-" if cell.rows_per_second is None else f"{cell.rows_per_second:,.1f}",
+        f"{cell.prompt_tokens:,.0f}",
+        f"{cell.output_tokens:,.1f}",
+        "-" if cell.seconds is None else duration(cell.seconds),
+        "-" if cell.cost is None else f"{cell.cost:,.2f}",
+    ]
