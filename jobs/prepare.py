@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from jobs.config import JobConfig, nearest, validation_line
 from jobs.tasks import find_task
+from pipeline.calibration import calibrate_task
 from pipeline.columns import choose_column, choose_id_column, choose_text_column, describe_columns, is_text
 from pipeline.completions import CompletionFolder
 from pipeline.decoding import Choice, describe
@@ -31,7 +32,7 @@ from pipeline.survey import Survey, survey
 from pipeline.task import AnyTask, task_options
 from pipeline.tokens import load_chat_template, load_tokenizer
 from schemas.arrow import arrow_schema
-from schemas.manifest import ModelInfo
+from schemas.manifest import CalibrationUse, ModelInfo
 
 _SLACK_TOKENS = 512
 """Room for constants that differ from the example's."""
@@ -47,6 +48,7 @@ class Prepared:
         model: for the manifest.
         survey: what is read, and what is left out.
         rows: how many rows of it.
+        calibration: the one that is used, for the manifest.
     """
 
     plan: Plan
@@ -54,6 +56,7 @@ class Prepared:
     model: ModelInfo
     survey: Survey
     rows: int
+    calibration: CalibrationUse | None
 
 
 def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepared:
@@ -89,6 +92,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
     )
     engine = _engine_spec(config, needs)
     recipe = make_recipe(task, model, engine, rules)
+    calibration = calibrate_task(task, recipe, model.calibrations.get(task.name))
     plan = Plan(
         task=task,
         required=config.require,
@@ -104,7 +108,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         ),
     )
     info = ModelInfo(name=model.name, digest=model.digest, revision=model.revision, licence=model.licence)
-    return Prepared(plan, recipe, info, found, sum(part.rows for part in parts))
+    return Prepared(plan, recipe, info, found, sum(part.rows for part in parts), calibration)
 
 
 def _refuse_input_in_output(found: Survey, output: Path) -> None:

@@ -52,6 +52,7 @@ class CatalogueModel(BaseModel):
     converted_bytes: int
     context_tokens: int
     prompt_forms: dict[str, str]
+    calibrations: dict[str, str] = {}
     fetched: tuple[_Member, ...]
 
     @property
@@ -69,6 +70,7 @@ class Model:
         folder: its Hugging Face folder, None for the scripted engine's.
         digest: names its weights, tokenizer and config.
         prompt_forms: per task, the form of prompt that it does best.
+        calibrations: per task, the file of the calibration that its runs use where it fits.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Model:
     revision: str | None = None
     licence: str | None = None
     prompt_forms: Mapping[str, str] = field(default_factory=dict)
+    calibrations: Mapping[str, str] = field(default_factory=dict)
 
 
 def home() -> Path:
@@ -178,6 +181,7 @@ def pull(entry: CatalogueModel, say: Say) -> Model:
         context_tokens=entry.context_tokens,
         licence=entry.licence,
         prompt_forms=entry.prompt_forms,
+        calibrations={task: str(files("pipeline") / file) for task, file in entry.calibrations.items()},
     )
 
 
