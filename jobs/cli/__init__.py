@@ -6,6 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
+from jobs.cli.evaluation_commands import add_evaluation_commands
 from jobs.cli.job_commands import add_job_commands
 from jobs.cli.model_commands import models_app
 from jobs.cli.output_commands import add_output_commands
@@ -18,7 +19,8 @@ from pipeline.errors import RunError
 app = typer.Typer(
     name="textmill",
     help="Batch text processing: Parquet in, a real LLM through vLLM inside Apache Beam, typed columns out.",
-    epilog="Exit codes: 0 ok, 1 run failed, 2 bad usage or input, 3 too many failed rows, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 run failed, 2 bad usage or input, 3 too many failed rows, "
+    "4 a figure is out of bounds, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,6 +28,7 @@ app = typer.Typer(
 )
 add_job_commands(app)
 add_output_commands(app)
+add_evaluation_commands(app)
 app.add_typer(models_app, name="models")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(sample_app, name="sample")

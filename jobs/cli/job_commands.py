@@ -18,6 +18,7 @@ from jobs.terminal import own_terminal
 from pipeline.task import AnyTask
 
 TOO_MANY_FAILED = 3
+GATE_FAILED = 4
 
 ShowOption = Annotated[int, typer.Option("--show", min=0, help="Show the first N rows and their answers at the end.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the manifest instead of the summary.")]
