@@ -31,7 +31,7 @@ $(VENV)/.ready: requirements-cpu.lock pyproject.toml
 demo: setup  ## real product reviews, judged by a real LLM, compared with people
 	@$(BIN)/textmill sample reviews demo/reviews.parquet --source amazon
 	@$(BIN)/textmill sentiment demo/reviews.parquet demo/sentiment --model $(MODEL) --sample $(ROWS) --show 12
-	@$(BIN)/textmill evaluate demo/sentiment --rating human_rating
+	@$(BIN)/textmill evaluate demo/sentiment
 
 # One job: $(call job,COMMAND,SAMPLE,FLAGS). Without INPUT it runs on the sample of that name.
 define job

@@ -55,6 +55,7 @@ def make_manifest(
         recipe_digest=prepared.recipe.digest(),
         recipe=prepared.recipe.as_dict(),
         model=prepared.model,
+        calibration=prepared.calibration,
         versions={"python": platform.python_version(), **_versions()},
         counts=counts,
         tokens=tokens,

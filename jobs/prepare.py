@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from jobs.config import JobConfig, nearest, validation_line
 from jobs.tasks import find_task
 from pipeline.budget import Budget
+from pipeline.calibration import calibrate_task
 from pipeline.columns import choose_column, choose_id_column, choose_text_column, describe_columns, is_text
 from pipeline.completions import CompletionFolder
 from pipeline.decoding import Choice, describe
@@ -33,7 +34,7 @@ from pipeline.survey import Survey, survey
 from pipeline.task import AnyTask, task_options
 from pipeline.tokens import load_chat_template, load_tokenizer
 from schemas.arrow import arrow_schema
-from schemas.manifest import ModelInfo
+from schemas.manifest import CalibrationUse, ModelInfo
 
 _SLACK_TOKENS = 512
 """Room for constants that differ from the example's."""
@@ -49,6 +50,7 @@ class Prepared:
         model: for the manifest.
         survey: what is read, and what is left out.
         rows: how many rows of it.
+        calibration: the one that is used, for the manifest.
     """
 
     plan: Plan
@@ -56,6 +58,7 @@ class Prepared:
     model: ModelInfo
     survey: Survey
     rows: int
+    calibration: CalibrationUse | None
 
 
 def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepared:
@@ -91,6 +94,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
     )
     engine = _engine_spec(config, needs)
     recipe = make_recipe(task, model, engine, rules)
+    calibration = calibrate_task(task, recipe, model.calibrations.get(task.name))
     plan = Plan(
         task=task,
         required=config.require,
@@ -107,7 +111,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         budget=Budget(tuple(sorted(config.budget.items())), time.time()),
     )
     info = ModelInfo(name=model.name, digest=model.digest, revision=model.revision, licence=model.licence)
-    return Prepared(plan, recipe, info, found, sum(part.rows for part in parts))
+    return Prepared(plan, recipe, info, found, sum(part.rows for part in parts), calibration)
 
 
 def _refuse_input_in_output(found: Survey, output: Path) -> None:

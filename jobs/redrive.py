@@ -104,9 +104,16 @@ def _prepare(chosen: Chosen, config: JobConfig, run: Run, terminal: Terminal) ->
     task = chosen.manifest.recipe["task"]
     if prepared.recipe.task != task:
         raise UsageError(f"this is a run of {task}, not of {prepared.recipe.task}", _AS_A_NEW_RUN)
+    _refuse_other_calibration(chosen, prepared)
     _refuse_other_columns(chosen, prepared)
     _refuse_other_results(chosen, prepared)
     return prepared
+
+
+def _refuse_other_calibration(chosen: Chosen, prepared: Prepared) -> None:
+    before, now = (used and used.digest for used in (chosen.manifest.calibration, prepared.calibration))
+    if before != now:
+        raise UsageError(f"the run's calibration was {before or 'none'}, this one's is {now or 'none'}", _AS_A_NEW_RUN)
 
 
 def _refuse_other_columns(chosen: Chosen, prepared: Prepared) -> None:

@@ -23,7 +23,7 @@ _PACKAGE = Package(
     source_archive=True,
 )
 _ARCHIVE = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
-_SETS = {"amazon": "amazonReviewSnippets", "movie": "movieReviewSnippets"}
+_SETS = {"amazon": "amazonReviewSnippets", "movie": "movieReviewSnippets", "tweets": "tweets"}
 
 REVIEW_SCHEMA = pa.schema(
     [
@@ -32,15 +32,16 @@ REVIEW_SCHEMA = pa.schema(
         pa.field("source", pa.string()),
         pa.field("human_rating", pa.float64()),
         pa.field("human_rating_std", pa.float64()),
-        pa.field("ratings", pa.list_(pa.int8())),
+        pa.field("human_ratings", pa.list_(pa.int8())),
     ]
 )
 
 
 def write_reviews(file: Path, sources: tuple[str, ...], say: Say) -> int:
-    """Write sentences of product and movie reviews, each rated by about 20 people on -4 … 4; returns how many.
+    """Write product reviews, movie reviews and tweets, each rated by about 20 people on -4 … 4; returns how many.
 
-    Source: C.J. Hutto and E. Gilbert, VADER, ICWSM 2014; 3,708 Amazon sentences, 10,605 movie snippets (MIT licence).
+    Source: C.J. Hutto and E. Gilbert, VADER, ICWSM 2014; 3,708 Amazon sentences, 10,605 movie snippets, 4,200 tweets
+    (MIT licence).
 
     Raises:
         RunError: if they cannot be fetched or written.
@@ -92,7 +93,7 @@ def _rows(package: Path, sources: tuple[str, ...]) -> Iterator[dict[str, Any]]:
                         "source": source,
                         "human_rating": float(mean),
                         "human_rating_std": float(spread),
-                        "ratings": ast.literal_eval(single),
+                        "human_ratings": ast.literal_eval(single),
                     }
 
 

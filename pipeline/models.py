@@ -53,6 +53,7 @@ class CatalogueModel(BaseModel):
     context_tokens: int
     prompt_forms: dict[str, str]
     languages: tuple[str, ...] = ()
+    calibrations: dict[str, str] = {}
     fetched: tuple[_Member, ...]
 
     @property
@@ -70,6 +71,7 @@ class Model:
         folder: its Hugging Face folder, None for the scripted engine's.
         digest: names its weights, tokenizer and config.
         prompt_forms: per task, the form of prompt that it does best.
+        calibrations: per task, the file of the calibration that its runs use where it fits.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Model:
     revision: str | None = None
     licence: str | None = None
     prompt_forms: Mapping[str, str] = field(default_factory=dict)
+    calibrations: Mapping[str, str] = field(default_factory=dict)
 
 
 def home() -> Path:
@@ -179,6 +182,7 @@ def pull(entry: CatalogueModel, say: Say) -> Model:
         context_tokens=entry.context_tokens,
         licence=entry.licence,
         prompt_forms=entry.prompt_forms,
+        calibrations={task: str(files("pipeline") / file) for task, file in entry.calibrations.items()},
     )
 
 

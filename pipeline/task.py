@@ -17,6 +17,7 @@ from pipeline.decoding import Choice, Decoding
 from pipeline.elements import Answer, Answers, Completion, Failure, Question
 from pipeline.errors import RowError
 from pipeline.prompts import Chat, Message, Prompt, Text
+from schemas.calibration import Calibration
 from schemas.envelope import ErrorClass
 from schemas.records import Record
 from schemas.results import Check, CheckedResult, Result
@@ -83,6 +84,8 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         forms: the forms of prompt it has, the one for an unknown model first (`chat` needs a chat template).
         columns: the output columns a person wants to see first.
         checks: names of the checks that its results carry; any of them can be required.
+        calibrated_questions: names of those whose answers a calibration is about (`pipeline.calibration`).
+        calibration: what its probabilities are to go through, set before a run.
     """
 
     name: ClassVar[str]
@@ -94,6 +97,8 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
     forms: ClassVar[tuple[str, ...]] = ("chat",)
     columns: tuple[str, ...]
     checks: ClassVar[tuple[str, ...]] = ()
+    calibrated_questions: ClassVar[tuple[str, ...]] = ()
+    calibration: Calibration | None = None
 
     def __init__(self, options: OptionsT, form: str) -> None:
         self.options = options

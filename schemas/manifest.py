@@ -29,6 +29,15 @@ class ModelInfo(_Part):
     licence: str | None = None
 
 
+class CalibrationUse(_Part):
+    """The calibration that a run used: its file, a digest of it, and how it was fitted."""
+
+    file: str
+    digest: str
+    method: str
+    rows: int
+
+
 class Counts(_Part):
     """Rows, results and requests of a run; `results == ok + failed` always holds.
 
@@ -140,6 +149,7 @@ class Manifest(_Part):
         seconds: wall time by phase: `total`, `prepare` (model, input survey), `engine_start`, `engine` (from the
             first request to the last answer), `pipeline` (everything inside Beam, engine included), `commit`.
         rates: `rows_per_second` over the pipeline's time, `tokens_per_second` over the engine's.
+        calibration: what made labels and probabilities of the model's; null: they are the model's own.
         columns: record field → the input column it was read from.
         answer_columns: the task's columns that a person wants to see first.
         id_column: the input's column of ids; null: ids were made from file and row number.
@@ -159,6 +169,7 @@ class Manifest(_Part):
     recipe_digest: str
     recipe: dict[str, Any]
     model: ModelInfo
+    calibration: CalibrationUse | None = None
     versions: dict[str, str]
     counts: Counts
     tokens: Tokens

@@ -9,26 +9,10 @@ from rich.console import Console
 
 from jobs.cli.job_commands import TOO_MANY_FAILED, JsonOption
 from jobs.config import parse_settings
-from jobs.terminal import own_terminal, plain_table, printable
+from jobs.terminal import own_terminal, printable
 from schemas.envelope import ErrorClass
 
 OutputArgument = Annotated[Path, typer.Argument(help="The output folder of a run.")]
-
-
-def evaluate(
-    output: Annotated[Path, typer.Argument(help="The output folder of a sentiment run.")],
-    rating: Annotated[str, typer.Option(help="The column with the human ratings, negative to positive.")],
-) -> None:
-    """Compare the scores of a sentiment run with human ratings in its passthrough columns."""
-    from jobs.evaluate import POLAR_RATING, agreement
-
-    found = agreement(output, rating)
-    low, high = found.interval
-    rows = [
-        ["Pearson r of score and rating", f"{found.pearson_r:.3f}", f"{low:.3f} … {high:.3f}", str(found.rows)],
-        [f"polarity right where |rating| ≥ {POLAR_RATING}", f"{found.polarity:.1%}", "", str(found.polar_rows)],
-    ]
-    Console(highlight=False).print(plain_table(None, ["agreement with people", "", "95 % interval", "rows"], rows))
 
 
 def redrive(
@@ -94,6 +78,6 @@ def status(
 
 
 def add_output_commands(app: typer.Typer) -> None:
-    """`evaluate`, `redrive`, `status`."""
-    for command in (evaluate, redrive, status):
+    """`redrive`, `status`."""
+    for command in (redrive, status):
         app.command()(command)

@@ -21,18 +21,21 @@ class Source(StrEnum):
 
     AMAZON = "amazon"
     MOVIE = "movie"
+    TWEETS = "tweets"
 
 
 @sample_app.command("reviews")
 def sample_reviews(
     file: Annotated[Path, typer.Argument(help="The Parquet file to write.", metavar="FILE.PARQUET")],
-    source: Annotated[list[Source] | None, typer.Option(help="Only these reviews.")] = None,
+    source: Annotated[
+        list[Source] | None, typer.Option(help="Only these; may be repeated. [default: amazon and movie]")
+    ] = None,
 ) -> None:
-    """Write review sentences that people have rated: id, text, source, human_rating, human_rating_std, ratings."""
+    """Write short texts that people have rated: id, text, source, human_rating, human_rating_std, human_ratings."""
     from jobs.samples import write_reviews
 
     with own_terminal() as terminal:
-        num_rows = write_reviews(file, tuple(source or Source), terminal.say)
+        num_rows = write_reviews(file, tuple(source or (Source.AMAZON, Source.MOVIE)), terminal.say)
     print(f"{num_rows:,} rated reviews in {file}")
 
 

@@ -22,11 +22,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from jobs.config import validation_line
 from pipeline.answers import choice_probabilities, uncertainty_of
+from pipeline.calibration import CalibrationOptions, apply_calibration
 from pipeline.decoding import Choice
 from pipeline.elements import Answers, Question
 from pipeline.errors import UsageError
 from pipeline.prompts import Chat, Message, Text
-from pipeline.task import Example, Options, Task
+from pipeline.task import Example, Task
 from schemas.records import TextRecord
 from schemas.results import Result
 
@@ -98,7 +99,7 @@ def read_labels(path: str) -> tuple[Label, ...]:
         raise UsageError(f"the labels {path}: {validation_line(error)}", hint) from None
 
 
-class ClassificationOptions(Options):
+class ClassificationOptions(CalibrationOptions):
     """What can be set for a classification run."""
 
     labels: str | None = Field(
@@ -152,6 +153,7 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
     result = ClassificationResult
     options_model = ClassificationOptions
     columns = ("label", "probability", "uncertainty")
+    calibrated_questions = (_ANSWER, *_PRIORS)
 
     def __init__(self, options: ClassificationOptions, form: str) -> None:
         super().__init__(options, form)
@@ -180,6 +182,7 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
         p = self._asked(record, answers, _ANSWER, self._names)
         if self.options.calibrate:
             p = calibrated(p, [self._asked(record, answers, name, self._names) for name in _PRIORS])
+        p = apply_calibration(self.calibration, p)
         return _result(p, [max(p, key=p.__getitem__)], uncertainty_of(list(p.values())))
 
     def _asked(self, record: TextRecord, answers: Answers, name: str, labels: Sequence[str]) -> Mapping[str, float]:

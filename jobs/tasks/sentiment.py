@@ -26,11 +26,12 @@ from jobs.aspects import (
 )
 from jobs.few_shot import Shown
 from pipeline.answers import choice_probabilities, json_decoding, uncertainty_of
+from pipeline.calibration import CalibrationOptions, apply_calibration, rating_of
 from pipeline.decoding import Choice
 from pipeline.elements import Answers, Completion, Question
 from pipeline.errors import RowError, UsageError
 from pipeline.prompts import Bare, Border, Chat, Message, Prompt, Text
-from pipeline.task import Complaint, Example, Options, SimpleTask
+from pipeline.task import Complaint, Example, SimpleTask
 from schemas.records import TextRecord
 from schemas.results import Result
 
@@ -55,7 +56,7 @@ _BARE_EXAMPLES = tuple(_EXAMPLES[i] for i in (0, 2, 1, 3))
 """A small model that only continues the text does better with four examples than with eight."""
 
 
-class SentimentOptions(Options):
+class SentimentOptions(CalibrationOptions):
     """What can be set for a sentiment run."""
 
     labels: tuple[Label, ...] = Field(
@@ -118,6 +119,8 @@ class SentimentResult(Result):
             not asked for has 0.
         score: p_positive - p_negative, in [-1, 1].
         uncertainty: entropy of the probabilities over its maximum, in [0, 1]; 0 is certain.
+        calibrated_rating: the score on the scale of the human ratings that a calibration was fitted on; null without
+            one. All of the above is then calibrated, too; aspects are not.
         aspects: what is said about each aspect; null if none were asked for.
         aspects_dropped: how many the model listed with words that the text does not have; null unless it was to list
             them.
@@ -130,6 +133,7 @@ class SentimentResult(Result):
     p_mixed: float = Field(ge=0, le=1)
     score: float = Field(ge=-1, le=1)
     uncertainty: float = Field(ge=0, le=1)
+    calibrated_rating: float | None = None
     aspects: list[Aspect] | None = None
     aspects_dropped: int | None = None
 
@@ -145,6 +149,7 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
     options_model = SentimentOptions
     forms = ("chat", "bare")
     columns = ("label", "score", "uncertainty", "aspects")
+    calibrated_questions = ("answer",)
 
     def __init__(self, options: SentimentOptions, form: str) -> None:
         super().__init__(options, form)
@@ -222,16 +227,18 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
 
     def read(self, record: TextRecord, completion: Completion) -> SentimentResult:
         """Probabilities, and what follows from them."""
-        found = choice_probabilities(completion, self.options.labels)
+        found = apply_calibration(self.calibration, choice_probabilities(completion, self.options.labels))
         p = {label: found.get(label, 0.0) for label in LABELS}
+        score = p["positive"] - p["negative"]
         return SentimentResult(
             label=max(LABELS, key=lambda label: p[label]),
             p_positive=p["positive"],
             p_neutral=p["neutral"],
             p_negative=p["negative"],
             p_mixed=p["mixed"],
-            score=p["positive"] - p["negative"],
+            score=score,
             uncertainty=uncertainty_of(list(found.values())),
+            calibrated_rating=rating_of(self.calibration, score),
         )
 
     @classmethod

@@ -51,6 +51,12 @@ def count_words(text: str) -> int:
     return len(WORD.findall(text)) + (len(UNSPACED_CHAR.findall(text)) + 1) // 2
 
 
+def folded_words(text: str) -> list[str]:
+    """The words of a text, folded, and the characters of its scripts without spaces."""
+    plain = folded(text)
+    return [*WORD.findall(plain), *UNSPACED_CHAR.findall(plain)]
+
+
 def folded(text: str) -> str:
     """The text without what two spellings of it may differ by: case, kinds of apostrophe, spaces."""
     return " ".join(unicodedata.normalize("NFC", text).casefold().replace("’", "'").split())

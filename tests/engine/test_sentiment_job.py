@@ -1,6 +1,7 @@
 """The main path, all of it real: reviews by people, Parquet, Beam, vLLM, Parquet."""
 
 import multiprocessing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -8,7 +9,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.evaluate import agreement
+from jobs.evaluation import EvaluationSettings, evaluate
 from jobs.samples import REVIEW_SCHEMA, write_reviews
 from jobs.tasks.sentiment import SentimentResult
 from pipeline.models import Model
@@ -29,7 +30,7 @@ def test_the_rated_reviews_are_what_they_say(reviews: Path) -> None:
     rows = table.to_pylist()
     assert len({row["id"] for row in rows}) == len(rows)
     for row in rows[:: len(rows) // 200]:
-        assert sum(row["ratings"]) / len(row["ratings"]) == pytest.approx(row["human_rating"], abs=1e-6)
+        assert sum(row["human_ratings"]) / len(row["human_ratings"]) == pytest.approx(row["human_rating"], abs=1e-6)
         assert row["source"] in ("amazon", "movie")
 
 
@@ -44,9 +45,9 @@ def test_real_reviews_are_judged_as_people_do_and_never_twice(
     assert first.tokens.cached_prompt / first.tokens.prompt > 0.5, "the shared prompt was computed again and again"
     for row in results("first").to_pylist():
         SentimentResult.model_validate({name: row[name] for name in SentimentResult.model_fields})
-    found = agreement(tmp_path / "first", "human_rating")
-    assert found.pearson_r > 0.6
-    assert found.polarity > 0.7
+    found = evaluate(tmp_path / "first", EvaluationSettings(), datetime.now(UTC)).headline
+    assert found["pearson_r"].value > 0.6
+    assert found["polarity"].value > 0.7
 
     again = run(reviews, "again", **settings)
     assert (again.counts.sent, again.counts.reused, again.seconds["engine_start"]) == (0, again.counts.unique, 0)

@@ -1,0 +1,166 @@
+"""The evaluation of a run, put together and written beside its results."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from jobs.evaluation.bootstrap import Bools, Resampling
+from jobs.evaluation.gold import Compared, read_compared
+from jobs.evaluation.items import read_aspects, read_fields, read_label_sets
+from jobs.evaluation.opinions import read_opinions
+from jobs.evaluation.settings import EvaluationSettings
+from jobs.evaluation.slices import slice_by
+from jobs.evaluation.texts import read_checked, read_written
+from jobs.evaluation.translations import read_translated
+from pipeline.errors import RunError, UsageError
+from pipeline.run_folder import read_manifest
+from schemas.evaluation import EVALUATION_NAME, Evaluation, Figure
+
+
+class Part(Protocol):
+    """Something about a run's rows that has figures."""
+
+    def among(self, rows: Bools) -> "Part":
+        """The same of some rows of the table."""
+        ...
+
+    def figures(self, resampling: Resampling) -> dict[str, Figure]:
+        """By name; those that are not defined are left out."""
+        ...
+
+
+@dataclass
+class _Findings:
+    """What is known about a run: parts with figures, and the fields of `Evaluation` that are no figures."""
+
+    parts: list[Part] = field(default_factory=list)
+    more: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def figures(self, resampling: Resampling, rows: Bools | None = None) -> dict[str, Figure]:
+        found: dict[str, Figure] = {}
+        for part in self.parts:
+            found |= (part if rows is None else part.among(rows)).figures(resampling)
+        return found
+
+
+def evaluate(output: Path, settings: EvaluationSettings, now: datetime) -> Evaluation:
+    """Evaluate the ok results of a complete run.
+
+    Raises:
+        UsageError: if there is no complete run, no gold where it is needed, or nothing to compare.
+    """
+    compared = read_compared(output, settings)
+    if not compared.results.num_rows:
+        raise UsageError(f"{output} has no ok results to evaluate")
+    findings = _find(compared, settings)
+    resampling = settings.resampling
+    headline = findings.figures(resampling)
+    if not headline:
+        raise UsageError(f"there is nothing to say about a run of {compared.manifest.task} without gold")
+    slices = [
+        slice_by(compared.results, compared.gold, by, lambda rows: findings.figures(resampling, rows), headline)
+        for by in settings.by
+    ]
+    return Evaluation(
+        run_id=compared.manifest.run_id,
+        task=compared.manifest.task,
+        evaluated=now,
+        gold=None if settings.gold is None else str(settings.gold),
+        columns=compared.columns,
+        results=compared.manifest.counts.results,
+        ok=compared.ok,
+        compared=compared.results.num_rows,
+        resamples=resampling.resamples,
+        seed=resampling.seed,
+        headline=headline,
+        slices=slices,
+        notes=[*compared.notes, *findings.notes],
+        **findings.more,
+    )
+
+
+def _find(compared: Compared, settings: EvaluationSettings) -> _Findings:
+    """What there is to compare goes by the columns, so that a task of one's own is evaluated likewise."""
+    names = set(compared.results.column_names)
+    found = _Findings()
+    aspects = read_aspects(compared)
+    sets = read_label_sets(compared)
+    if sets is not None:
+        found.parts.append(sets)
+        found.more["fields"] = sets.scores()
+    elif "label" in names and (aspects is None or {"label", "rating"} & set(compared.columns)):
+        _add_opinions(found, compared, settings)
+    if aspects is not None:
+        found.parts.append(aspects)
+        found.more["fields"] = aspects.scores()
+    if (translated := read_translated(compared)) is not None:
+        found.parts.append(translated)
+        found.more["signatures"] = translated.signatures()
+    if (fields := read_fields(compared)) is not None and "label" not in names:
+        found.parts.append(fields)
+        found.more["fields"] = fields.scores()
+    if (checked := read_checked(compared.results)) is not None:
+        found.parts.append(checked)
+        found.more["checks"] = checked.rates()
+    if (written := read_written(compared.results)) is not None:
+        found.parts.append(written)
+    return found
+
+
+def _add_opinions(found: _Findings, compared: Compared, settings: EvaluationSettings) -> None:
+    opinions = read_opinions(compared, settings)
+    if opinions.labelled is not None:
+        found.parts.append(opinions.labelled)
+        found.more["labels"] = opinions.labelled.summary(opinions.source, opinions.merged)
+        used = compared.manifest.calibration
+        if used is not None and used.method != "batch":
+            found.notes.append(
+                f"calibrated by {used.file}: on the {used.rows:,} rows that it was fitted on figures flatter; "
+                "its held-out errors are in that file"
+            )
+        found.more["reliability"] = opinions.labelled.reliability(used.digest if used else None)
+    if opinions.rated is not None:
+        found.parts.append(opinions.rated)
+    found.more |= {"scale": opinions.scale, "human": opinions.human}
+    found.notes += opinions.notes
+
+
+def write_evaluation(output: Path, evaluation: Evaluation) -> Path:
+    """Put an evaluation beside the results that it is of, whole, in place of an earlier one.
+
+    A run that replaces the folder takes it away: it was about the results before.
+
+    Raises:
+        RunError: if it cannot be written, or other results are there meanwhile.
+    """
+    file = output / EVALUATION_NAME
+    scratch = output.absolute().parent / f".{output.absolute().name}.{EVALUATION_NAME}.{os.getpid()}"
+    try:
+        scratch.write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if read_manifest(output).run_id != evaluation.run_id:
+            raise RunError(f"{output} has the results of another run meanwhile", "evaluate again")
+        scratch.rename(file)
+    except OSError as error:
+        raise RunError(f"cannot write {file}: {error.strerror}") from None
+    finally:
+        scratch.unlink(missing_ok=True)
+    return file
+
+
+def worse_than(
+    headline: dict[str, Figure], least: Sequence[tuple[str, float]], most: Sequence[tuple[str, float]]
+) -> list[str]:
+    """Which bounds are not kept, in a line each.
+
+    Raises:
+        UsageError: for a figure that there is none of.
+    """
+    for name, _ in (*least, *most):
+        if name not in headline:
+            raise UsageError(f"there is no figure {name!r}", f"there are: {', '.join(headline)}")
+    low = [f"{n} is {headline[n].value:.3f}, below {bound:g}" for n, bound in least if headline[n].value < bound]
+    return low + [f"{n} is {headline[n].value:.3f}, above {bound:g}" for n, bound in most if headline[n].value > bound]

@@ -1,0 +1,129 @@
+"""Whole runs evaluated: what is compared, what is written, what becomes of the folder."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.evaluation import EvaluationSettings
+from jobs.status import look_at
+from schemas.evaluation import EVALUATION_NAME, Evaluation
+from tests.jobs.test_cli import invoke
+
+TEXTS = [f"Text number {i}." for i in range(120)]
+
+
+@pytest.fixture
+def reviews(run, write_parquet, results, tmp_path: Path) -> pa.Table:
+    """A run with ratings that mostly agree with the (made-up) labels; returns its results."""
+    file = write_parquet({"id": [str(i) for i in range(120)], "text": TEXTS})
+    run(file, "first")
+    labels = results("first")["label"].to_pylist()
+    mean = {"positive": 2.0, "negative": -2.0, "neutral": 0.1, "mixed": 0.3}
+    ratings = [-mean[label] if i % 5 == 0 else mean[label] for i, label in enumerate(labels)]
+    columns = {
+        "id": [str(i) for i in range(120)],
+        "text": TEXTS,
+        "half": [i % 2 for i in range(120)],
+        "human_rating": ratings,
+        "human_ratings": [[r - 0.5, r, r + 0.5] for r in ratings],
+    }
+    run(write_parquet(columns))
+    return results()
+
+
+def read(tmp_path: Path) -> Evaluation:
+    return Evaluation.model_validate_json((tmp_path / "out" / EVALUATION_NAME).read_bytes())
+
+
+def test_ratings_beside_the_results_are_found(reviews: pa.Table, tmp_path: Path) -> None:
+    code, out, _ = invoke("evaluate", tmp_path / "out", "--by", "half", "--resamples", "50")
+    assert code == 0
+    assert "one human" in out
+    found = read(tmp_path)
+    score, human = reviews["score"].to_numpy(), reviews["human_rating"].to_numpy()
+    assert found.headline["pearson_r"].value == pytest.approx(np.corrcoef(score, human)[0, 1])
+    assert found.labels.labels == ["positive", "neutral", "negative"]
+    assert found.labels.merged == {"mixed": "neutral"}
+    assert np.sum(found.labels.confusion) == 120
+    polar = sum(abs(r) > 1 for r in human)
+    assert found.headline["accuracy"].value == pytest.approx(1 - sum(abs(human[::5]) > 1) / 120)
+    assert found.headline["polarity"].rows == polar
+    (slices,) = found.slices
+    assert [(one.where, one.rows) for one in slices.slices] == [({"half": "0"}, 60), ({"half": "1"}, 60)]
+    worst = next(one for one in slices.worst if one.figure == "accuracy")
+    assert worst.value == min(one.figures["accuracy"].value for one in slices.slices)
+    assert found.human.rows == 120
+    assert sum(one.rows for one in found.reliability.bins) == 120
+
+
+def test_gold_of_a_file_is_joined_by_id_in_any_order(reviews: pa.Table, tmp_path: Path) -> None:
+    gold = {"id": [str(i) for i in range(99, -1, -1)], "label": ["neutral"] * 100}
+    pq.write_table(pa.table(gold), tmp_path / "gold.parquet")
+    code, out, _ = invoke("evaluate", tmp_path / "out", "--gold", tmp_path / "gold.parquet", "--resamples", "0")
+    assert code == 0
+    assert "20 ok results have no gold" in out
+    found = read(tmp_path)
+    share = sum(label == "neutral" for label in reviews["label"].to_pylist()[:100]) / 100
+    assert found.headline["accuracy"].value == pytest.approx(share)
+    assert (found.compared, found.labels.source) == (100, "column label")
+    assert "pearson_r" not in found.headline
+
+
+def test_a_gate_ends_with_4_and_the_evaluation_is_written(reviews: pa.Table, tmp_path: Path) -> None:
+    flags = ("--resamples", "0", "--min", "accuracy=0.99", "--max", "ece=0.001", "--min", "polarity=0")
+    code, _, err = invoke("evaluate", tmp_path / "out", *flags)
+    assert code == 4
+    assert "accuracy is" in err
+    assert "ece is" in err
+    assert "polarity" not in err
+    assert read(tmp_path).headline
+    assert invoke("evaluate", tmp_path / "out", "--resamples", "0", "--min", "accuracy=0.1")[0] == 0
+
+
+WRONG = {
+    "--min acuracy=0.5": "no figure 'acuracy'",
+    "--min accuracy": "not NAME=VALUE",
+    "--min accuracy=high": "not a number",
+    "--label human_labels": "no column 'human_labels'",
+    "--by hlaf": "did you mean half",
+    "--scale 4": "not LOW:HIGH",
+    "--scale 0:1": "outside of 0 … 1",
+    "--gold absent.parquet": "cannot read the gold",
+}
+
+
+def test_wrong_usage_is_one_line_and_writes_nothing(reviews, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["1", "1"], "label": ["neutral", "mixed"]}), tmp_path / "twice.parquet")
+    for flags, said in {**WRONG, f"--gold {tmp_path / 'twice.parquet'}": "the gold has the same id twice"}.items():
+        code, _, err = invoke("evaluate", tmp_path / "out", "--resamples", "0", *flags.split())
+        assert (code, said in err) == (2, True), err
+    assert not (tmp_path / "out" / EVALUATION_NAME).exists()
+
+
+def test_a_folder_with_an_evaluation_is_still_textmills(reviews, run, write_parquet, tmp_path: Path) -> None:
+    """It can be looked at and run again; the new run's folder has no evaluation of the old results."""
+    assert invoke("evaluate", tmp_path / "out", "--resamples", "0")[0] == 0
+    assert look_at(tmp_path / "out").standing.exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir() if EVALUATION_NAME in path.name) == []
+    assert invoke("redrive", tmp_path / "out")[0] == 0
+    assert (tmp_path / "out" / EVALUATION_NAME).exists(), "nothing was redriven, so nothing has changed"
+    run(write_parquet({"text": [*TEXTS[:3], None]}))
+    assert not (tmp_path / "out" / EVALUATION_NAME).exists()
+
+
+def test_what_is_no_run_or_has_no_gold_is_said(run, write_parquet, tmp_path: Path) -> None:
+    assert invoke("evaluate", tmp_path / "nothing")[0] == 2
+    run(write_parquet({"text": TEXTS[:3]}))
+    code, _, err = invoke("evaluate", tmp_path / "out")
+    assert code == 2
+    assert "no gold to compare with" in err
+
+
+def test_json_is_the_file(reviews, tmp_path: Path) -> None:
+    _, out, _ = invoke("evaluate", tmp_path / "out", "--json", "--resamples", "0")
+    assert json.loads(out) == json.loads((tmp_path / "out" / EVALUATION_NAME).read_text())
+    assert EvaluationSettings().resampling.resamples == 1000
