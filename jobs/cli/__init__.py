@@ -8,6 +8,7 @@ from rich.console import Console
 from jobs.cli.job_commands import add_job_commands
 from jobs.cli.model_commands import models_app
 from jobs.cli.output_commands import add_output_commands
+from jobs.cli.report_commands import add_report_commands
 from jobs.cli.sample_commands import sample_app
 from jobs.cli.store_commands import store_app
 from jobs.cli.task_commands import tasks_app
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 add_job_commands(app)
 add_output_commands(app)
+add_report_commands(app)
 app.add_typer(models_app, name="models")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(sample_app, name="sample")
