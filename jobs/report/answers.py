@@ -80,7 +80,7 @@ def aspect_figure(subject: Subject) -> list[Block]:
     title = f"Best liked: {shown(ranked[0][0], 30)}"
     if len(ranked) > 1:
         title += f"; least liked: {shown(ranked[-1][0], 30)}"
-    note = "What is said where an aspect is mentioned: negative, mixed, neutral, positive; at the right, how often."
+    note = f"What {subject.noun} say of an aspect where they mention it; at the right, how often they do."
     colours = [theme.SENTIMENT_COLOURS[label] for label in SENTIMENT_LABELS]
     return [Figure("aspects", title, note, pictures.shares(rows, SENTIMENT_LABELS, colours), wide=True)]
 

@@ -14,19 +14,22 @@ from jobs.report.words import name_of, percent, shown, signed
 _SURE = 3.0
 """Standard errors between two groups, or from no trend, before a difference is told: many are looked at."""
 _MIN_ROWS = 5
+_MOST_FIGURES = 6
+_NO_DIFFERENCE = "no difference beyond chance"
 _MAX_CLASSES = 6
 _EPOCH = date(1970, 1, 1)
 _SPANS = ((45, "day"), (400, "week"), (2200, "month"), (math.inf, "year"))
 
 
 def group_figures(subject: Subject) -> list[Figure]:
-    """A figure for each column that groups the rows."""
+    """A figure for each column that groups the rows, those that make a difference first."""
     found = []
-    for i, grouping in enumerate(g for g in subject.tally.groupings if not g.is_date and not g.overflowed):
-        groups = _largest(grouping)
+    for grouping in subject.tally.groupings:
+        groups = [] if grouping.is_date or grouping.overflowed else _largest(grouping)
         if len(groups) > 1:
-            found.append(_groups(subject, grouping, groups, f"by-{i + 1}"))
-    return found
+            found.append(_groups(subject, grouping, groups, f"by-{len(found) + 1}"))
+    found.sort(key=lambda figure: figure.title.endswith(_NO_DIFFERENCE))
+    return found if any(grouping.is_asked for grouping in subject.tally.groupings) else found[:_MOST_FIGURES]
 
 
 def time_figures(subject: Subject) -> list[Figure]:
@@ -40,8 +43,10 @@ def time_figures(subject: Subject) -> list[Figure]:
 
 
 def _largest(grouping: Grouping) -> list[tuple[str, Group]]:
-    """The largest groups; ranges of numbers stay in their order."""
+    """The largest groups with more than a few rows; ranges of numbers stay in their order."""
     groups = [(str(name), group) for name, group in grouping.groups.items() if group.rows]
+    if not grouping.is_asked:
+        groups = [one for one in groups if one[1].rows >= _MIN_ROWS]
     if grouping.edges:
         order = {name: i for i, name in enumerate(range_names(grouping.edges))}
         return sorted(groups, key=lambda one: order[one[0]])
@@ -58,7 +63,7 @@ def _groups(subject: Subject, grouping: Grouping, groups: list[tuple[str, Group]
         bars = [(n, [g.share(label) for label in SENTIMENT_LABELS], f"{signed(g.mean)}") for n, g in order]
         colours = [theme.SENTIMENT_COLOURS[label] for label in SENTIMENT_LABELS]
         title = _mean_sentence(column, groups)
-        legend = "From the left: negative, mixed, neutral, positive; at the right the mean score (−1 to +1)."
+        legend = f"Shares of the labels among the {subject.noun} of a group; at the right the mean score, −1 to +1."
         return Figure(name, title, legend + note, pictures.shares(bars, SENTIMENT_LABELS, colours))
     good = subject.measure.good if subject.measure else None
     if good:
@@ -97,7 +102,7 @@ def _mean_sentence(column: str, groups: list[tuple[str, Group]]) -> str:
         if high.mean - low.mean > _SURE * math.hypot(low.error, high.error):
             best, worst = shown(high_name, 24), shown(low_name, 24)
             return f"By {column}: “{best}” is judged best, “{worst}” worst"
-    return f"By {column}: no difference beyond chance"
+    return f"By {column}: {_NO_DIFFERENCE}"
 
 
 def _share_sentence(column: str, groups: list[tuple[str, Group]], good: str) -> str:
@@ -111,7 +116,7 @@ def _share_sentence(column: str, groups: list[tuple[str, Group]], good: str) -> 
                 f"By {column}: most often “{shown(high_name, 24)}” ({percent(high.share(good))}), "
                 f"least often “{shown(low_name, 24)}” ({percent(low.share(good))})"
             )
-    return f"By {column}: no difference beyond chance"
+    return f"By {column}: {_NO_DIFFERENCE}"
 
 
 def _wilson(count: int, rows: int) -> tuple[float, float, float]:
@@ -148,7 +153,7 @@ def _begin(day: date, unit: str) -> date:
 def _over_time(
     subject: Subject, grouping: Grouping, unit: str, periods: Sequence[tuple[date, Group]], name: str
 ) -> Figure:
-    column, form = name_of(grouping.column), {"year": "%Y", "month": "%b %Y"}.get(unit, "%-d %b %Y")
+    column, form = name_of(grouping.column), {"year": "%Y", "day": "%-d %b"}.get(unit, "%b %Y")
     if subject.kind is Kind.SENTIMENT:
         known = [(day, g.mean, g.error) for day, g in periods if g.rows]
         points = [(day.isoformat(), m, max(-1, m - 2 * e), min(1, m + 2 * e)) for day, m, e in known]
@@ -156,14 +161,16 @@ def _over_time(
         spread = 0.12 * (high - low) + 0.02
         draw = pictures.line(points, "mean score", "+.2f", (max(-1, low - spread), min(1, high + spread)), form)
         title = _trend_sentence("The mean score", known, signed)
-        note = f"Mean score of each {unit} by {column}, −1 to +1; the band is the mean’s 95 % interval."
+        note = (
+            f"Mean score of each {unit}, by the column “{column}”; from −1 to +1. The band is the mean’s 95 % interval."
+        )
         return Figure(name, title, note, draw, wide=True)
     good = (subject.measure.good if subject.measure else None) or subject.tally.classes.most_common(1)[0][0]
     triples = [(day, _wilson(g.classes[good], g.rows)) for day, g in periods if g.rows]
     known = [(day, share, max(1e-3, (high - low) / 3.92)) for day, (share, low, high) in triples]
     draw = pictures.line([(day.isoformat(), *values) for day, values in triples], "share", ".0%", (0, 1), form)
     title = _trend_sentence(f"The share of “{shown(good, 30)}”", known, percent)
-    note = f"Share of the {subject.results_noun} of each {unit} by {column}, with its 95 % interval."
+    note = f"Share of the {subject.results_noun} of each {unit}, by the column “{column}”, with its 95 % interval."
     return Figure(name, title, note, draw, wide=True)
 
 

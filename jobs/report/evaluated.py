@@ -11,6 +11,18 @@ from jobs.report.subject import Subject
 from jobs.report.words import listed, name_of, percent, shown
 
 EVALUATION_NAME = "evaluation.json"
+_CALLED = {
+    "macro_f1": "macro F1",
+    "ece": "calibration error (ECE)",
+    "brier": "Brier score",
+    "pearson_r": "Pearson r",
+    "spearman_r": "Spearman r",
+    "mae": "mean absolute error",
+    "chrf": "chrF",
+    "chrf_plus": "chrF++",
+    "bleu": "BLEU",
+    "ter": "TER",
+}
 
 
 class _Lenient(BaseModel):
@@ -25,6 +37,7 @@ class _Figure(_Lenient):
     high: float | None = None
     rows: int = 0
     about: str = ""
+    higher_is_better: bool | None = True
 
 
 class _Labels(_Lenient):
@@ -110,14 +123,18 @@ def evaluation_section(subject: Subject) -> Section | None:
     return Section("How good it is", blocks, shown(lead, 1200))
 
 
+def _called(name: str) -> str:
+    return _CALLED.get(name, name_of(name))
+
+
 def _value(figure: _Figure) -> str:
-    return f"{figure.value:.3f}"
+    return f"{figure.value:.1f}" if abs(figure.value) >= 10 else f"{figure.value:.3f}"
 
 
 def _headline(found: _Evaluation) -> Block:
     rows = [
         (
-            Cell(name_of(name)),
+            Cell(_called(name)),
             Cell(_value(figure), number=True),
             Cell(
                 f"{figure.low:.3f} … {figure.high:.3f}" if figure.low is not None and figure.high is not None else "",
@@ -135,10 +152,9 @@ def _human(found: _Evaluation) -> list[Block]:
     if found.human is None:
         return []
     ours, theirs = found.headline, found.human.figures
-    rows = [
-        (name_of(name), ours[name].value, theirs[name]) for name in theirs if name in ours and 0 <= theirs[name] <= 1
-    ]
-    rows = [row for row in rows if 0 <= row[1] <= 1]
+    known = [name for name in theirs if name in ours and ours[name].higher_is_better]
+    rows = [(_called(name), ours[name].value, theirs[name]) for name in known]
+    rows = [row for row in rows if 0 <= row[1] <= 1 and 0 <= row[2] <= 1]
     if not rows:
         return []
     better = [name for name, run, human in rows if run >= human]
@@ -153,7 +169,7 @@ def _confusion(found: _Evaluation) -> list[Block]:
         return []
     names, counts = found.labels.labels, found.labels.confusion
     total = sum(map(sum, counts))
-    if not total:
+    if not total or {len(counts), *map(len, counts)} != {len(names)}:
         return []
     right = sum(counts[i][i] for i in range(len(names))) / total
     cells = [[count / max(1, sum(row)) for count in row] for row in counts]
@@ -213,12 +229,12 @@ def _slices(found: _Evaluation) -> list[Block]:
         names = list(dict.fromkeys(name for one in slices.slices for name in one.figures))[:3]
         rows = [_slice_row(one, names) for one in slices.slices[:20]]
         worst = [
-            f"{name_of(w.figure)} is worst for {_where(w.where)}: {w.value:.2f} against {w.overall:.2f}"
+            f"{_called(w.figure)} is worst for {_where(w.where)}: {w.value:.2f} against {w.overall:.2f}"
             for w in slices.worst[:3]
         ]
         title = f"By {listed([name_of(name) for name in slices.by])}"
         note = "; ".join(worst) + ("." if worst else "")
-        tables.append(Table(title, ("slice", "rows", *map(name_of, names)), rows, note))
+        tables.append(Table(title, ("slice", "rows", *map(_called, names)), rows, note))
     return tables
 
 

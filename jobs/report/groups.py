@@ -73,12 +73,14 @@ class Grouping:
     Attributes:
         column: its name in the results.
         is_date: values are days since 1970.
+        is_asked: somebody named it.
         edges: where a column of numbers is cut into ranges; empty: values are as they are.
         overflowed: it has too many values, and was given up.
     """
 
     column: str
     is_date: bool = False
+    is_asked: bool = False
     edges: tuple[float, ...] = ()
     groups: dict[str | int, Group] = field(default_factory=lambda: defaultdict(Group))
     overflowed: bool = False
@@ -137,7 +139,9 @@ def find_groupings(source: Source, measure: Measure, by: tuple[str, ...]) -> lis
     if by:
         return [_asked(source, name) for name in by]
     own = [name for name in _OWN if source.has(name)]
-    names = [*(n for n in source.input_columns if n not in source.texts or _is_short(source, n)), *own]
+    doubles = {new for name, new in source.manifest.renamed_columns.items() if name in own}
+    given = [name for name in source.input_columns if name not in source.texts or _is_short(source, name)]
+    names = [*(name for name in given if name not in doubles), *own]
     names = [name for name in names if name != measure.column]
     sample = source.first(names)
     found = [_offered(name, sample[name].combine_chunks()) for name in names]
@@ -173,12 +177,12 @@ def _asked(source: Source, name: str) -> Grouping:
     kind = source.schema.field(name).type
     sample = source.first([name])[name].combine_chunks()
     if _is_date(sample.drop_null()):
-        return Grouping(name, is_date=True)
+        return Grouping(name, is_date=True, is_asked=True)
     if pa.types.is_nested(kind) or pa.types.is_binary(kind):
         raise UsageError(f"column {name!r} is {kind}: rows cannot be grouped by it")
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or _has_many(sample):
-        return Grouping(name, edges=_edges(source, name))
-    return Grouping(name)
+        return Grouping(name, is_asked=True, edges=_edges(source, name))
+    return Grouping(name, is_asked=True)
 
 
 def _has_many(values: pa.Array) -> bool:

@@ -68,7 +68,8 @@ def shares(groups: Sequence[tuple[str, Sequence[float], str]], names: Sequence[s
                     "end": start + share,
                     "middle": middle,
                     "fill": colour,
-                    "label": percent(share) if share >= 0.075 else "",
+                    "label": percent(share) if share >= 0.09 else "",
+                    "first": not ends and share >= 0.16,
                     "ink": theme.ON_WEAK if weak or colour == theme.MIXED else theme.ON_STRONG,
                 }
             )
@@ -89,7 +90,13 @@ def shares(groups: Sequence[tuple[str, Sequence[float], str]], names: Sequence[s
         after = (
             alt.Chart(_data(ends)).mark_text(align="left", dx=7, fill=theme.MUTED).encode(x="at:Q", y=y, text="end:N")
         )
-        return (marks + inside + after).properties(height=_ROW * len(ends))
+        named = [{**value, "fill": theme.MUTED} for value in values if value["first"]]
+        over = (
+            alt.Chart(_data(named))
+            .mark_text(dy=-20, fontSize=11.5)
+            .encode(x="middle:Q", y=y, text="part:N", color=alt.Color("fill:N", scale=None))
+        )
+        return (marks + inside + after + over).properties(height=_ROW * len(ends))
 
     return draw
 
@@ -111,6 +118,7 @@ def histogram(edges: Sequence[float], counts: Sequence[int], colours: Sequence[s
                 x=alt.X("low:Q", axis=across, scale=alt.Scale(domain=[edges[0], edges[-1]], nice=False)),
                 x2="high:Q",
                 y=alt.Y("rows:Q", axis=up),
+                y2=alt.datum(0),
                 color=alt.Color("fill:N", scale=None),
             )
             .properties(height=210)

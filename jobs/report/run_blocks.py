@@ -13,7 +13,7 @@ from schemas.manifest import Manifest
 
 _FAILURES_READ = 2000
 _EXAMPLES = 2
-_MAX_STEPS = 60
+_MAX_STEPS = 40
 
 
 def run_blocks(subject: Subject) -> list[Block]:
@@ -32,18 +32,18 @@ def check_figure(subject: Subject) -> list[Block]:
         (name_of(n), passed / of, f"{percent(passed / of)}" + (f"  ·  {of - passed:,} failed" if passed < of else ""))
         for n, passed, of in known
     ]
-    colours = [
-        theme.ACCENT if passed == of else theme.NEGATIVE if passed / of < 0.8 else theme.MIXED
-        for _, passed, of in known
-    ]
+    colours = [_colour(passed / of) for _, passed, of in known]
     worst, passed, of = known[0]
     title = (
-        "Every check was passed by all"
-        if passed == of
-        else f"The check failed most: {name_of(worst)}, by {percent(1 - passed / of)}"
+        f"{name_of(worst).capitalize()} is what fails most: {percent(1 - passed / of)} of the {subject.results_noun}"
     )
+    title = "Every check was passed by all" if passed == of else title
     note = f"Share of {subject.results_noun} that passed each check."
     return [Figure("checks", title, note, pictures.bars(rows, colours))]
+
+
+def _colour(share: float) -> str:
+    return theme.ACCENT if share >= 0.95 else theme.MIXED if share >= 0.8 else theme.NEGATIVE
 
 
 def _pace(subject: Subject) -> list[Block]:
@@ -58,16 +58,19 @@ def _pace(subject: Subject) -> list[Block]:
     drawn = [(at / 60 if minutes else at, rate) for at, rate in points]
     overall = pace.rows[-1] / max(1e-3, seconds)
     title = f"{short_number(overall)} {subject.noun} a second over {took(seconds)}; up to {short_number(best)}"
-    note = "Answered rows a second while the pipeline ran, the engine’s start included."
+    note = (
+        f"Answered rows a second while the pipeline ran, in steps of {took(points[1][0])}; the engine’s start included."
+    )
     draw = pictures.steps(drawn, "minutes" if minutes else "seconds", f"{subject.noun} a second")
     return [Figure("pace", title, note, draw)]
 
 
 def rates(seconds: Sequence[float], rows: Sequence[int]) -> list[tuple[float, float]]:
-    """Rows a second, in at most sixty even steps: at the end of each, its rate."""
+    """Rows a second, in even steps: at the end of each, its rate. Rows are counted by the block: two or more a step."""
     if len(seconds) < 4 or seconds[-1] <= 0:
         return []
-    ends = np.linspace(0, seconds[-1], min(_MAX_STEPS, len(seconds) // 2) + 1)
+    blocks = len(set(rows)) - 1
+    ends = np.linspace(0, seconds[-1], min(_MAX_STEPS, max(6, blocks // 2)) + 1)
     done = np.interp(ends, [0.0, *seconds], [0, *rows])
     speeds = np.diff(done) / np.diff(ends)
     return [(0.0, float(speeds[0])), *zip(ends[1:].tolist(), speeds.tolist(), strict=True)]
@@ -103,9 +106,9 @@ def saved_steps(subject: Subject) -> list[tuple[str, int, bool]]:
     if not asked:
         return []
     saved = [
-        ("in duplicates", duplicates),
-        ("in the store", subject.tally.stored_tokens),
-        ("in the prefix cache", tokens.cached_prompt),
+        ("duplicates", duplicates),
+        ("stored answers", subject.tally.stored_tokens),
+        ("prefix cache", tokens.cached_prompt),
     ]
     steps = [("asked", asked, True), *((name, count, False) for name, count in saved if count > 0)]
     return [*steps, ("computed", sent - tokens.cached_prompt, True)]

@@ -107,10 +107,7 @@ def _count(found: Tally, source: Source, measure: Measure | None, batch: pa.Reco
         if name in batch.schema.names and source.has(name):
             counter += _counted(encoded(batch.column(name)))
     if _has_aspects(source):
-        items = pc.list_flatten(batch.column("aspects"))
-        names, labels = (encoded(items.field(name)) for name in ("aspect", "label"))
-        pairs = zip(names.to_pylist(), labels.to_pylist(), strict=True)
-        found.aspects.update((name, label) for name, label in pairs if name is not None and label is not None)
+        found.aspects += _pairs(pc.list_flatten(batch.column("aspects")))
         if len(found.aspects) > _MAX_ASPECTS:
             found.aspects = Counter(dict(found.aspects.most_common(_MAX_ASPECTS // 2)))
     if measure is None:
@@ -126,6 +123,17 @@ def _count(found: Tally, source: Source, measure: Measure | None, batch: pa.Reco
         found.uncertainties += np.histogram(_numbers(batch, "uncertainty"), UNCERTAINTY_EDGES)[0]
     for grouping in found.groupings:
         grouping.add(batch.column(grouping.column), classes, scores)
+
+
+def _pairs(aspects: pa.Array) -> Counter[tuple[str, str]]:
+    """How often each aspect has each label."""
+    names, labels = (encoded(aspects.field(name)) for name in ("aspect", "label"))
+    words = labels.dictionary.to_pylist()
+    codes = pc.add(pc.multiply(names.indices.cast(pa.int64()), max(1, len(words))), labels.indices.cast(pa.int64()))
+    found, counts = np.unique(codes.drop_null().to_numpy(zero_copy_only=False), return_counts=True)
+    known = names.dictionary.to_pylist()
+    pairs = {(known[c // len(words)], words[c % len(words)]): int(n) for c, n in zip(found, counts, strict=True)}
+    return Counter(pairs)
 
 
 def _choose(

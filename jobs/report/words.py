@@ -44,7 +44,7 @@ def short_number(value: float) -> str:
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if abs(value) >= 10 * size or (unit != "k" and abs(value) >= size):
             return f"{value / size:.3g}{_NBSP}{unit}"
-    return number(round(value, 1) if abs(value) < 100 else round(value))
+    return f"{round(value, 1):g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def took(seconds: float) -> str:
