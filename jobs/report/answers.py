@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jobs.report import pictures, theme
+from jobs.report import theme
 from jobs.report.blocks import Block, Cell, Figure, Table
 from jobs.report.fields import FieldTally
 from jobs.report.measure import SENTIMENT_LABELS, Kind
+from jobs.report.pictures import bars, spreads
 from jobs.report.subject import Subject
 from jobs.report.tally import SCORE_EDGES, UNCERTAINTY_EDGES
 from jobs.report.words import name_of, number, percent, share_of, shown, signed
@@ -33,7 +34,7 @@ def label_figure(subject: Subject) -> list[Block]:
     rows = [(name, float(n), f"{percent(n / total)}  ·  {n:,}") for name, n in order]
     left = len(classes) - len(rows)
     note = f"{subject.noun.capitalize()} by label" + (f"; {left} rarer labels are left out." if left > 0 else ".")
-    return [Figure("labels", title, note, pictures.bars(rows, colours))]
+    return [Figure("labels", title, note, bars.bars(rows, colours))]
 
 
 def score_figures(subject: Subject) -> list[Block]:
@@ -46,7 +47,7 @@ def score_figures(subject: Subject) -> list[Block]:
         colours = [theme.POSITIVE if m > 0.05 else theme.NEGATIVE if m < -0.05 else theme.NEUTRAL for m in middles]
         title = f"The mean score is {signed(float(mean))}"
         note = f"{subject.noun.capitalize()} by score: the probability of positive less that of negative."
-        draw = pictures.histogram(SCORE_EDGES.tolist(), scores.tolist(), colours, "score, −1 to +1")
+        draw = spreads.histogram(SCORE_EDGES.tolist(), scores.tolist(), colours, "score, −1 to +1")
         found.append(Figure("scores", title, note, draw))
     if unsure.sum():
         high = float(unsure[UNCERTAINTY_EDGES[:-1] >= _UNSURE - 1e-9].sum() / unsure.sum())
@@ -54,7 +55,7 @@ def score_figures(subject: Subject) -> list[Block]:
         title = f"The model is unsure about {percent(high)} of the {noun}"
         note = f"{noun.capitalize()} by uncertainty: 0 is certain, 1 anyone’s guess; darker: over {_UNSURE}."
         colours = [theme.ACCENT if low >= _UNSURE - 1e-9 else theme.ACCENT_LIGHT for low in UNCERTAINTY_EDGES[:-1]]
-        draw = pictures.histogram(UNCERTAINTY_EDGES.tolist(), unsure.tolist(), colours, "uncertainty, 0 to 1")
+        draw = spreads.histogram(UNCERTAINTY_EDGES.tolist(), unsure.tolist(), colours, "uncertainty, 0 to 1")
         found.append(Figure("uncertainty", title, note, draw))
     return found
 
@@ -82,7 +83,7 @@ def aspect_figure(subject: Subject) -> list[Block]:
         title += f"; least liked: {shown(ranked[-1][0], 30)}"
     note = f"What {subject.noun} say of an aspect where they mention it; at the right, how often they do."
     colours = [theme.SENTIMENT_COLOURS[label] for label in SENTIMENT_LABELS]
-    return [Figure("aspects", title, note, pictures.shares(rows, SENTIMENT_LABELS, colours), wide=True)]
+    return [Figure("aspects", title, note, bars.shares(rows, SENTIMENT_LABELS, colours), wide=True)]
 
 
 def reply_figures(subject: Subject) -> list[Block]:
@@ -101,9 +102,7 @@ def reply_figures(subject: Subject) -> list[Block]:
             total = counts.total()
             top = name_of(counts.most_common(1)[0][0])
             rows = [(name_of(n), float(c), f"{percent(c / total)}  ·  {c:,}") for n, c in counts.most_common(_MOST)]
-            found.append(
-                Figure(name, f"“{top}” {'is ' if name == 'intents' else ''}{title}", note, pictures.bars(rows))
-            )
+            found.append(Figure(name, f"“{top}” {'is ' if name == 'intents' else ''}{title}", note, bars.bars(rows)))
     return found
 
 
@@ -144,7 +143,7 @@ def _field_figure(one: FieldTally, name: str) -> list[Figure]:
         low, high = np.quantile(one.sample, [0.01, 0.99])
         inside = one.sample[(one.sample >= low) & (one.sample <= high)]
         counts, edges = np.histogram(inside, bins=min(20, max(4, len(np.unique(inside)))))
-        draw = pictures.histogram(edges.tolist(), counts.tolist(), [theme.ACCENT] * len(counts), what)
+        draw = spreads.histogram(edges.tolist(), counts.tolist(), [theme.ACCENT] * len(counts), what)
         drawn = "" if one.filled <= len(one.sample) else f" of {len(one.sample):,} rows drawn evenly"
         title = f"{what.capitalize()}: half are up to {number(round(float(np.median(one.sample)), 2))}"
         return [Figure(name, title, f"Results by {what}{drawn}, without the outermost 1 % at each end.", draw)]
@@ -154,4 +153,4 @@ def _field_figure(one: FieldTally, name: str) -> list[Figure]:
     top, count = one.values.most_common(1)[0]
     rows = [(n, float(c), f"{percent(c / total)}  ·  {c:,}") for n, c in one.values.most_common(8)]
     title = f"{what.capitalize()}: most often “{shown(top, 24)}”, {percent(count / total)}"
-    return [Figure(name, title, f"Results by {what}, where it is filled.", pictures.bars(rows))]
+    return [Figure(name, title, f"Results by {what}, where it is filled.", bars.bars(rows))]

@@ -53,13 +53,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Some rows under named columns."""
+    """Some rows under named columns. `is_even`: the last two are as wide as those of other such tables."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
     wide: bool = False
+    is_even: bool = False
     kind: Literal["table"] = "table"
 
 

@@ -1,5 +1,8 @@
 """All about one run, put together."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 from jobs.report.answers import aspect_figure, field_blocks, label_figure, reply_figures, score_figures
@@ -8,10 +11,10 @@ from jobs.report.comparisons import group_figures, time_figures
 from jobs.report.evaluated import evaluation_section
 from jobs.report.examples import example_blocks
 from jobs.report.measure import HANDOVER, PASSED, Kind
-from jobs.report.run_blocks import run_blocks
+from jobs.report.run_blocks import run_blocks, saved_steps
 from jobs.report.source import open_source
 from jobs.report.subject import Subject, look_into
-from jobs.report.words import name_of, percent, plural, shown, signed, took
+from jobs.report.words import name_of, percent, plural, short_number, shown, signed, took
 
 _TITLES = {
     Kind.SENTIMENT: "Sentiment of {}",
@@ -47,7 +50,19 @@ def _sections(subject: Subject) -> list[Section]:
         evaluation_section(subject),
         Section("How the run went", run_blocks(subject)),
     ]
-    return [section for section in found if section is not None and section.blocks]
+    filled = [section for section in found if section is not None and section.blocks]
+    return [replace(section, blocks=balanced(section.blocks)) for section in filled]
+
+
+def balanced(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks; where an odd number of narrow ones would leave a gap beside the last, the first of them is wide."""
+    found: list[Block] = []
+    for wide, group in groupby(blocks, key=lambda block: block.wide):
+        some = list(group)
+        if not wide and len(some) % 2:
+            some[0] = replace(some[0], wide=True)
+        found += some
+    return found
 
 
 def _lead(subject: Subject) -> str:
@@ -65,12 +80,22 @@ def _tiles(subject: Subject) -> list[Tile]:
     if not tiles or counts.failed:
         share = counts.ok / max(1, counts.results)
         tiles.append(Tile(percent(share), "have a result", f"{counts.ok:,} of {counts.results:,}"))
-    if len(tiles) < 4:
-        speed = subject.source.manifest.rates["rows_per_second"]
-        tiles.append(
-            Tile(took(subject.source.manifest.seconds["total"]), "from start to end", f"{speed:,.1f} rows a second")
-        )
-    return tiles
+    manifest = subject.source.manifest
+    tiles.append(Tile(took(manifest.seconds["total"]), "from start to end", _speed(manifest.rates["rows_per_second"])))
+    steps = saved_steps(subject)
+    if len(steps) > 2:
+        asked, computed = steps[0][1], steps[-1][1]
+        of = f"{short_number(computed)} of {short_number(asked)} tokens computed"
+        tiles.append(Tile(percent(1 - computed / asked), "of the tokens were saved", of))
+    return tiles[:4]
+
+
+def _speed(rows_per_second: float) -> str:
+    return (
+        f"{rows_per_second:,.1f} rows a second"
+        if rows_per_second >= 1
+        else f"{60 * rows_per_second:,.0f} rows a minute"
+    )
 
 
 def _own_tiles(subject: Subject) -> list[Tile]:

@@ -4,17 +4,18 @@ import math
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from jobs.report import pictures, theme
+from jobs.report import theme
 from jobs.report.blocks import Figure
 from jobs.report.groups import MAX_FOUND, Group, Grouping, range_names
 from jobs.report.measure import SENTIMENT_LABELS, Kind
+from jobs.report.pictures import bars, spreads, times
 from jobs.report.subject import Subject
 from jobs.report.words import name_of, percent, shown, signed
 
 _SURE = 3.0
 """Standard errors between two groups, or from no trend, before a difference is told: many are looked at."""
 _MIN_ROWS = 5
-_MOST_FIGURES = 6
+_MOST_FIGURES, _MOST_ALIKE = 6, 2
 _NO_DIFFERENCE = "no difference beyond chance"
 _MAX_CLASSES = 6
 _EPOCH = date(1970, 1, 1)
@@ -23,13 +24,15 @@ _SPANS = ((45, "day"), (400, "week"), (2200, "month"), (math.inf, "year"))
 
 def group_figures(subject: Subject) -> list[Figure]:
     """A figure for each column that groups the rows, those that make a difference first."""
-    found = []
+    found: list[Figure] = []
     for grouping in subject.tally.groupings:
         groups = [] if grouping.is_date or grouping.overflowed else _largest(grouping)
         if len(groups) > 1:
             found.append(_groups(subject, grouping, groups, f"by-{len(found) + 1}"))
-    found.sort(key=lambda figure: figure.title.endswith(_NO_DIFFERENCE))
-    return found if any(grouping.is_asked for grouping in subject.tally.groupings) else found[:_MOST_FIGURES]
+    if any(grouping.is_asked for grouping in subject.tally.groupings):
+        return found
+    alike = [figure for figure in found if figure.title.endswith(_NO_DIFFERENCE)]
+    return [*(figure for figure in found if figure not in alike), *alike[:_MOST_ALIKE]][:_MOST_FIGURES]
 
 
 def time_figures(subject: Subject) -> list[Figure]:
@@ -60,11 +63,11 @@ def _groups(subject: Subject, grouping: Grouping, groups: list[tuple[str, Group]
     in_order = bool(grouping.edges) or all(value.lstrip("-").isdigit() for value, _ in groups)
     if subject.kind is Kind.SENTIMENT:
         order = _in_order(groups) if in_order else sorted(groups, key=lambda one: -one[1].mean)
-        bars = [(n, [g.share(label) for label in SENTIMENT_LABELS], f"{signed(g.mean)}") for n, g in order]
+        cut = [(n, [g.share(label) for label in SENTIMENT_LABELS], f"{signed(g.mean)}") for n, g in order]
         colours = [theme.SENTIMENT_COLOURS[label] for label in SENTIMENT_LABELS]
         title = _mean_sentence(column, groups)
         legend = f"Shares of the labels among the {subject.noun} of a group; at the right the mean score, −1 to +1."
-        return Figure(name, title, legend + note, pictures.shares(bars, SENTIMENT_LABELS, colours))
+        return Figure(name, title, legend + note, bars.shares(cut, SENTIMENT_LABELS, colours))
     good = subject.measure.good if subject.measure else None
     if good:
         order = _in_order(groups) if in_order else sorted(groups, key=lambda one: -one[1].share(good))
@@ -72,13 +75,13 @@ def _groups(subject: Subject, grouping: Grouping, groups: list[tuple[str, Group]
         everywhere = subject.tally.classes[good] / max(1, subject.tally.classes.total())
         title = _share_sentence(column, groups, good)
         shown_ = f"Share of {subject.results_noun} that {_verb(good)}, with its 95 % interval; dashed: of all."
-        return Figure(name, title, shown_ + note, pictures.dots(rows, everywhere, ".0%"))
+        return Figure(name, title, shown_ + note, spreads.dots(rows, everywhere, ".0%"))
     classes = [label for label, _ in subject.tally.classes.most_common(_MAX_CLASSES)]
     cells = [[group.share(label) for label in classes] for _, group in groups]
     most = max((max(row) for row in cells), default=1) or 1
     labels = [[percent(value) if value else "" for value in row] for row in cells]
     scaled = [[value / most for value in row] for row in cells]
-    draw = pictures.heat([n for n, _ in groups], classes, scaled, labels)
+    draw = spreads.heat([n for n, _ in groups], classes, scaled, labels)
     title = f"Labels by {column}"
     return Figure(name, title, f"Share of each label among the {subject.noun} of a group." + note, draw, wide=True)
 
@@ -159,7 +162,7 @@ def _over_time(
         points = [(day.isoformat(), m, max(-1, m - 2 * e), min(1, m + 2 * e)) for day, m, e in known]
         low, high = min(p[2] for p in points), max(p[3] for p in points)
         spread = 0.12 * (high - low) + 0.02
-        draw = pictures.line(points, "mean score", "+.2f", (max(-1, low - spread), min(1, high + spread)), form)
+        draw = times.line(points, "mean score", "+.2f", (max(-1, low - spread), min(1, high + spread)), form)
         title = _trend_sentence("The mean score", known, signed)
         note = (
             f"Mean score of each {unit}, by the column “{column}”; from −1 to +1. The band is the mean’s 95 % interval."
@@ -168,7 +171,7 @@ def _over_time(
     good = (subject.measure.good if subject.measure else None) or subject.tally.classes.most_common(1)[0][0]
     triples = [(day, _wilson(g.classes[good], g.rows)) for day, g in periods if g.rows]
     known = [(day, share, max(1e-3, (high - low) / 3.92)) for day, (share, low, high) in triples]
-    draw = pictures.line([(day.isoformat(), *values) for day, values in triples], "share", ".0%", (0, 1), form)
+    draw = times.line([(day.isoformat(), *values) for day, values in triples], "share", ".0%", (0, 1), form)
     title = _trend_sentence(f"The share of “{shown(good, 30)}”", known, percent)
     note = f"Share of the {subject.results_noun} of each {unit}, by the column “{column}”, with its 95 % interval."
     return Figure(name, title, note, draw, wide=True)

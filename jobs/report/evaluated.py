@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jobs.report import pictures
 from jobs.report.blocks import Block, Cell, Figure, Section, Table
+from jobs.report.pictures import spreads
 from jobs.report.subject import Subject
 from jobs.report.words import listed, name_of, percent, shown
 
@@ -119,7 +119,7 @@ def evaluation_section(subject: Subject) -> Section | None:
         *_fields(found),
         *_slices(found),
     ]
-    lead = f"Compared on {subject.counted(found.compared)}. " + " ".join(found.notes)
+    lead = f"{'; '.join([f'Compared on {subject.counted(found.compared)}', *found.notes])}."
     return Section("How good it is", blocks, shown(lead, 1200))
 
 
@@ -161,7 +161,7 @@ def _human(found: _Evaluation) -> list[Block]:
     title = f"As good as one person by {listed(better)}" if better else "One person still agrees more with the others"
     of = f"{found.human.rows:,} rows with {found.human.ratings:,} ratings"
     note = f"The run, and one person against the mean of the others, on {of}."
-    return [Figure("human-ceiling", title, note, pictures.pairs(rows, "run", "one person", ".2f"))]
+    return [Figure("human-ceiling", title, note, spreads.pairs(rows, "run", "one person"))]
 
 
 def _confusion(found: _Evaluation) -> list[Block]:
@@ -176,7 +176,7 @@ def _confusion(found: _Evaluation) -> list[Block]:
     labels = [[f"{count:,}" if count else "" for count in row] for row in counts]
     title = f"{percent(right)} of the labels are right"
     note = "Down: the label that is right; across: the one given. The darker, the larger the share of a line."
-    return [Figure("confusion", title, note, pictures.heat(names, names, cells, labels))]
+    return [Figure("confusion", title, note, spreads.heat(names, names, cells, labels))]
 
 
 def _reliability(found: _Evaluation) -> list[Block]:
@@ -200,7 +200,7 @@ def _reliability(found: _Evaluation) -> list[Block]:
         "How often labels were right against the probability they had; "
         f"expected calibration error {ece:.2f}. On the dashed line both are equal."
     )
-    return [Figure("reliability", title, note, pictures.reliability(known))]
+    return [Figure("reliability", title, note, spreads.reliability(known))]
 
 
 def _fields(found: _Evaluation) -> list[Block]:
@@ -229,12 +229,12 @@ def _slices(found: _Evaluation) -> list[Block]:
         names = list(dict.fromkeys(name for one in slices.slices for name in one.figures))[:3]
         rows = [_slice_row(one, names) for one in slices.slices[:20]]
         worst = [
-            f"{_called(w.figure)} is worst for {_where(w.where)}: {w.value:.2f} against {w.overall:.2f}"
+            f"{_called(w.figure)} is worst for {_where(w.where)}: {w.value:.2f} against {w.overall:.2f} of all"
             for w in slices.worst[:3]
         ]
         title = f"By {listed([name_of(name) for name in slices.by])}"
-        note = "; ".join(worst) + ("." if worst else "")
-        tables.append(Table(title, ("slice", "rows", *map(_called, names)), rows, note))
+        note = "; ".join(worst)[:1].upper() + "; ".join(worst)[1:] + ("." if worst else "")
+        tables.append(Table(title, ("slice", "rows", *map(_called, names)), rows, note, wide=True))
     return tables
 
 

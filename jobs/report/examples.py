@@ -7,13 +7,14 @@ from jobs.report.blocks import Block, Card, Cards, Cell, Part, Table, Tone
 from jobs.report.measure import Kind
 from jobs.report.source import Position
 from jobs.report.subject import Subject
+from jobs.report.tally import Best
 from jobs.report.words import name_of, shown, signed
 from schemas.envelope import ID_COLUMN
 from schemas.results import CHECKS_COLUMN
 
 _SHOWN = 5
 _TEXT = 260
-_CARD_TEXT = 900
+_CARD_TEXT = 700
 _NOTE = 160
 
 Row = dict[str, Any]
@@ -57,11 +58,12 @@ def _different(subject: Subject, rows: Sequence[Row], most: int) -> list[Row]:
 
 def _extremes(subject: Subject) -> list[Block]:
     tables: list[Block] = []
-    for title, best, column, tone in (
+    kinds: tuple[tuple[str, Best, str, Tone], ...] = (
         ("Most positive", subject.tally.highest, "score", "good"),
         ("Most negative", subject.tally.lowest, "score", "bad"),
         ("Most uncertain", subject.tally.least_certain, "uncertainty", ""),
-    ):
+    )
+    for title, best, column, tone in kinds:
         rows = _fetch(subject, best.positions(), ["label", column])
         if rows:
             tables.append(_table(subject, title, _different(subject, rows, _SHOWN), column, tone))
@@ -92,7 +94,7 @@ def _table(subject: Subject, title: str, rows: Sequence[Row], column: str, tone:
             Cell(written, number=True, tone=tone),
         ]
 
-    return Table(title, (subject.noun, "label", column), [cells(row) for row in rows], wide=True)
+    return Table(title, (subject.noun, "label", column), [cells(row) for row in rows], wide=True, is_even=True)
 
 
 def _mixed(subject: Subject, columns: Sequence[str], bad: int = 4, good: int = 4) -> list[Row]:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jobs.report import pictures, theme
+from jobs.report import theme
 from jobs.report.blocks import Block, Cell, Facts, Figure, Table
 from jobs.report.examples import text_of
+from jobs.report.pictures import bars, times
 from jobs.report.subject import Subject
 from jobs.report.words import name_of, number, percent, plural, short_number, shown, took
 from schemas.manifest import Manifest
@@ -14,6 +15,7 @@ from schemas.manifest import Manifest
 _FAILURES_READ = 2000
 _EXAMPLES = 2
 _MAX_STEPS = 40
+_EARLY = 0.85
 
 
 def run_blocks(subject: Subject) -> list[Block]:
@@ -39,7 +41,7 @@ def check_figure(subject: Subject) -> list[Block]:
     )
     title = "Every check was passed by all" if passed == of else title
     note = f"Share of {subject.results_noun} that passed each check."
-    return [Figure("checks", title, note, pictures.bars(rows, colours))]
+    return [Figure("checks", title, note, bars.bars(rows, colours))]
 
 
 def _colour(share: float) -> str:
@@ -47,31 +49,36 @@ def _colour(share: float) -> str:
 
 
 def _pace(subject: Subject) -> list[Block]:
-    """Rows a second over the run."""
+    """Rows a second over the run; tokens a second where rows are asked about further after they are counted."""
     pace = subject.source.manifest.pace
-    points = rates(pace.seconds, pace.rows)
+    if not pace.rows:
+        return []
+    done = next(at for at, rows in zip(pace.seconds, pace.rows, strict=True) if rows == pace.rows[-1])
+    by_rows = done > _EARLY * pace.seconds[-1]
+    points = rates(pace.seconds, pace.rows if by_rows else pace.tokens)
     if len(points) < 3:
         return []
+    what = subject.noun if by_rows else "tokens"
+    overall = (pace.rows if by_rows else pace.tokens)[-1] / pace.seconds[-1]
     best = max(rate for _, rate in points)
-    seconds = subject.source.manifest.seconds.get("pipeline", pace.seconds[-1])
     minutes = points[-1][0] > 180
     drawn = [(at / 60 if minutes else at, rate) for at, rate in points]
-    overall = pace.rows[-1] / max(1e-3, seconds)
-    title = f"{short_number(overall)} {subject.noun} a second over {took(seconds)}; up to {short_number(best)}"
-    note = (
-        f"Answered rows a second while the pipeline ran, in steps of {took(points[1][0])}; the engine’s start included."
-    )
-    draw = pictures.steps(drawn, "minutes" if minutes else "seconds", f"{subject.noun} a second")
-    return [Figure("pace", title, note, draw)]
+    title = f"{short_number(overall)} {what} a second over {took(pace.seconds[-1])}; up to {short_number(best)}"
+    counted = "Answered rows" if by_rows else "Prompt and output tokens"
+    note = f"{counted} a second while the pipeline ran, in steps of {took(points[1][0])}; the engine’s start included."
+    return [Figure("pace", title, note, times.steps(drawn, "minutes" if minutes else "seconds", f"{what} a second"))]
 
 
-def rates(seconds: Sequence[float], rows: Sequence[int]) -> list[tuple[float, float]]:
-    """Rows a second, in even steps: at the end of each, its rate. Rows are counted by the block: two or more a step."""
+def rates(seconds: Sequence[float], counts: Sequence[int]) -> list[tuple[float, float]]:
+    """What is done a second, in even steps: at the end of each, the rate in it.
+
+    A count grows by the block, so a step has two blocks or more, if there are as many.
+    """
     if len(seconds) < 4 or seconds[-1] <= 0:
         return []
-    blocks = len(set(rows)) - 1
+    blocks = len(set(counts)) - 1
     ends = np.linspace(0, seconds[-1], min(_MAX_STEPS, max(6, blocks // 2)) + 1)
-    done = np.interp(ends, [0.0, *seconds], [0, *rows])
+    done = np.interp(ends, [0.0, *seconds], [0, *counts])
     speeds = np.diff(done) / np.diff(ends)
     return [(0.0, float(speeds[0])), *zip(ends[1:].tolist(), speeds.tolist(), strict=True)]
 
@@ -91,7 +98,7 @@ def _savings(subject: Subject) -> list[Block]:
     saved = 1 - computed / asked
     title = f"{percent(saved)} of the tokens did not have to be computed" if saved > 0 else "Every token was computed"
     note = "Tokens that the answers of all rows take, what was saved of them, and what the engine computed."
-    return [Figure("savings", title, note, pictures.waterfall(drawn))]
+    return [Figure("savings", title, note, bars.waterfall(drawn))]
 
 
 def saved_steps(subject: Subject) -> list[tuple[str, int, bool]]:

@@ -1,6 +1,5 @@
 """Numbers, shares and texts of rows as a person reads them."""
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +12,9 @@ _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eigh
 _NEAR = 0.015
 _KEPT_CONTROLS = frozenset("\n\u200c\u200d")
 """Line breaks, and the joiners that scripts and emoji need."""
-_MAX_MARKS = 4
+_MAX_MARKS, _MAX_LINES = 4, 16
+_READ = 8
+"""How many times the limit is looked at: white space and marks may go."""
 
 
 def percent(share: float) -> str:
@@ -94,13 +95,19 @@ def shown(value: Any, limit: int, lines: bool = False) -> str:
     Args:
         value: a text, or anything else that stands in a row.
         limit: the most characters.
-        lines: keep its line breaks.
+        lines: keep its line breaks, the first sixteen.
     """
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-    cut = text[: 4 * limit]
-    cut = re.sub(r"[ \t]*\r?\n[ \t]*", "\n", cut) if lines else " ".join(cut.split())
-    visible = _visible(cut)
-    return visible.strip() if len(visible) <= limit and len(text) <= 4 * limit else visible[: limit - 1].rstrip() + "…"
+    cut = text[: _READ * limit]
+    if lines:
+        kept = [line.strip() for line in cut.strip().splitlines()]
+        whole, cut = len(kept) <= _MAX_LINES, "\n".join(kept[:_MAX_LINES])
+    else:
+        whole, cut = True, " ".join(cut.split())
+    found = _visible(cut).strip()
+    if whole and len(found) <= limit and len(text) <= _READ * limit:
+        return found
+    return found[: limit - 1].rstrip() + "…"
 
 
 def _visible(text: str) -> str:

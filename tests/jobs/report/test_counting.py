@@ -79,7 +79,7 @@ def test_what_is_shown_is_short_and_steers_nothing(text: str, limit: int, lines:
 
 def test_direction_marks_controls_and_piles_of_accents_are_made_harmless() -> None:
     assert shown("a\u202egnp.exe\x1b[31m\x00", 80) == "a\\u202egnp.exe\\x1b[31m\\x00"
-    assert shown("z" + "\u0301" * 500, 80) == "z" + "\u0301" * 4
+    assert shown("z" + "\u0301" * 90 + "!", 80) == "z" + "\u0301" * 4 + "!"
     assert shown(b"caf\xe9", 80) == "caf\ufffd"
     assert shown("👩‍🚀", 80) == "👩‍🚀"
 

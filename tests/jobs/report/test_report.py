@@ -150,7 +150,7 @@ def all_tasks(tmp_path: Path, run, write_parquet) -> tuple[str, ...]:
     run(write_parquet(columns, "reviews.parquet"), "sentiment", options={"aspect_names": ["price", "sound"]})
     run(tmp_path / "sentences.parquet", "translate", task="translate", options={"to": ["es"]}, limit=20)
     run(tmp_path / "briefs.parquet", "generate", task="generate", limit=20)
-    run(tmp_path / "conversations.parquet", "reply", task="reply", limit=20)
+    run(tmp_path / "conversations.parquet", "reply", task="reply", limit=20, context_tokens=16_384)
     run(tmp_path / "tickets.parquet", "extract", task="extract", options={"json_schema": str(schema)}, limit=20)
     run(tmp_path / "tickets.parquet", "classify", task="classify", options={"labels": ["bill", "fault"]}, limit=20)
     return ("sentiment", "translate", "generate", "reply", "extract", "classify")
