@@ -61,6 +61,7 @@ def make_manifest(
         tokens=tokens,
         seconds=seconds,
         rates=_rates(counts, tokens, seconds),
+        pace=run.meter.pace(),
         columns=dict(prepared.plan.columns),
         answer_columns=prepared.plan.task.columns,
         id_column=prepared.plan.layout.id_column,

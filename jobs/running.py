@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from jobs.terminal import Terminal, chatter_to
 from pipeline import lifetime
 from pipeline.errors import Interrupted, RunError, UsageError, first_line
 from pipeline.layout import LOG_NAME
+from pipeline.pace import PaceMeter
 from pipeline.run_folder import RunFolder
 from pipeline.run_state import StateFile
 from schemas.run_state import RUN_STATE_NAME, Phase, RunState
@@ -48,6 +49,7 @@ class Run:
     folder: RunFolder
     state: StateFile
     signals: Signals
+    meter: PaceMeter = field(default_factory=PaceMeter)
 
 
 @contextmanager

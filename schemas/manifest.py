@@ -139,6 +139,20 @@ class Incidents(_Part):
     damaged_store_parts: int = 0
 
 
+class Pace(_Part):
+    """How far the pipeline was while it ran: at most 200 moments, evenly spaced, and the end.
+
+    Attributes:
+        seconds: since the pipeline began.
+        rows: how many were answered by then.
+        tokens: how many prompt and output tokens the engine had handled.
+    """
+
+    seconds: list[float] = Field(default_factory=list)
+    rows: list[int] = Field(default_factory=list)
+    tokens: list[int] = Field(default_factory=list)
+
+
 class Manifest(_Part):
     """What one run did, from its config to the files it wrote.
 
@@ -154,6 +168,7 @@ class Manifest(_Part):
         answer_columns: the task's columns that a person wants to see first.
         id_column: the input's column of ids; null: ids were made from file and row number.
         renamed_columns: input columns whose name the output needs, with the name they have there.
+        pace: how the run went over time; of its redrives nothing.
         redrives: when dead letters were run again, oldest first.
         incomplete: what stopped the run before all rows were asked about; null: nothing did.
         energy: null where no device tells.
@@ -175,6 +190,7 @@ class Manifest(_Part):
     tokens: Tokens
     seconds: dict[str, float]
     rates: dict[str, float]
+    pace: Pace = Pace()
     columns: dict[str, str]
     answer_columns: tuple[str, ...]
     id_column: str | None

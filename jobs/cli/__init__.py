@@ -11,6 +11,7 @@ from jobs.cli.job_commands import add_job_commands
 from jobs.cli.model_commands import models_app
 from jobs.cli.output_commands import add_output_commands
 from jobs.cli.plan_commands import add_plan_commands
+from jobs.cli.report_commands import add_report_commands
 from jobs.cli.sample_commands import sample_app
 from jobs.cli.store_commands import store_app
 from jobs.cli.task_commands import tasks_app
@@ -32,6 +33,7 @@ add_plan_commands(app)
 add_output_commands(app)
 add_watch_commands(app)
 add_evaluation_commands(app)
+add_report_commands(app)
 app.add_typer(models_app, name="models")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(sample_app, name="sample")

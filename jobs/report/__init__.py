@@ -1,0 +1,1 @@
+"""A report about runs, for people: read from their output folders, drawn, and written as one page."""
