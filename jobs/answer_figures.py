@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.answer_columns import MAX_VALUES, has_categories
-from jobs.pairing import APART
+from jobs.comparing.answer_columns import MAX_VALUES, has_categories
+from jobs.comparing.pairing import APART
 from jobs.run_output import RunOutput
 
 

@@ -56,9 +56,9 @@ def compare(
     Ends with exit code 4 if a figure of RUN_B is beyond its bound and chance does not explain it (p < 0.01, all figures
     together), for use after a change of model or prompt.
     """
-    from jobs.compare import compare as compare_runs
-    from jobs.compare_view import print_comparison
-    from jobs.comparison import Bounds
+    from jobs.comparing.compare import compare as compare_runs
+    from jobs.comparing.compare_view import print_comparison
+    from jobs.comparing.comparison import Bounds
 
     bounds = Bounds(
         max_psi=max_psi,
@@ -122,6 +122,10 @@ def trial(
     rating: Annotated[
         str | None, typer.Option(help="The input's column of human ratings, to hold scores against.")
     ] = None,
+    gold: Annotated[
+        Path | None, typer.Option(help="Parquet file with the gold, as for evaluate. [default: columns of the input]")
+    ] = None,
+    on: Annotated[str, typer.Option(help="Column that says which gold belongs to which row.")] = "id",
     price_per_hour: Annotated[float | None, typer.Option(min=0, help="Of the machine, to project costs.")] = None,
     keep: Annotated[
         Path | None, typer.Option(help="Keep each run's output in this folder, for compare or report.", metavar="DIR")
@@ -136,8 +140,8 @@ def trial(
 
     Each pair is a real run; its answers stay in the store, so nothing is paid for twice, nor by the run that follows.
     """
-    from jobs.trial import Trial, Variant, read_variant, try_out
-    from jobs.trial_view import print_trial
+    from jobs.trying.trial import Gold, Trial, Variant, read_variant, try_out
+    from jobs.trying.view import print_trial
 
     common = {"inputs": inputs, "output": "trial", "task": task, "sample": sample, "seed": seed, "text": text}
     base = {"task": "sentiment", **(read_config_file(config) if config else {})}
@@ -151,7 +155,7 @@ def trial(
                 variants=variants,
                 folder=keep or Path(scratch),
                 keep=keep is not None,
-                rating=rating,
+                gold=Gold(gold, on, rating) if gold or rating else None,
                 price_per_hour=price_per_hour,
             ),
             terminal,

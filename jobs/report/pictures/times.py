@@ -1,7 +1,7 @@
 """What goes on over time."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 
@@ -22,7 +22,7 @@ def line(
         days: the format of the days (d3).
     """
     values = [{"day": f"{day}T00:00", "value": value, "low": low, "high": high} for day, value, low, high in points]
-    ends = ((values[0], "left"), (values[-1], "right"))
+    ends: tuple[tuple[Any, Literal["left", "right"]], ...] = ((values[0], "left"), (values[-1], "right"))
 
     def draw(width: int) -> Any:
         axis = alt.Axis(title=None, tickCount=4 if width <= theme.NARROW else 8, format=days, labelOverlap=True)

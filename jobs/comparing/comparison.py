@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from jobs.answer_columns import Kind
+from jobs.comparing.answer_columns import Kind
 from schemas.manifest import ModelInfo
 
 Share = float

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from jobs.config import JobConfig, read_config_file
-from jobs.evaluate import agreement
+from jobs.evaluation import EvaluationSettings, evaluate
+from jobs.evaluation.bootstrap import Resampling
 from jobs.prepare import make_task
 from jobs.run import run_job
 from jobs.run_output import RunOutput
@@ -24,6 +26,8 @@ from schemas.manifest import Manifest
 from schemas.run_history import RunEntry
 
 _FORM = "prompt_form"
+_DECIDE = ("pearson_r", "macro_f1", "micro_f1", "chrf", "f1", "strict_pass_rate")
+"""Of the figures there are, the first of these decides."""
 AS_IT_IS = "as it is"
 """The task's own prompt, by its name in the table."""
 
@@ -69,12 +73,27 @@ class Cell(BaseModel):
 
 
 @dataclass(frozen=True)
+class Gold:
+    """Where the gold is.
+
+    Attributes:
+        file: a Parquet file of it; None: columns of the input.
+        on: the column that says which gold belongs to which row.
+        rating: its column of human ratings, if it is not called as `textmill evaluate` expects.
+    """
+
+    file: Path | None = None
+    on: str = "id"
+    rating: str | None = None
+
+
+@dataclass(frozen=True)
 class Trial:
     """What is tried.
 
     Attributes:
         config: all that the cells have in common.
-        rating: column of the input with human ratings.
+        gold: what answers are held against.
         price_per_hour: of the machine, in any currency.
         folder: where the cells' outputs go, one folder each.
         keep: whether they stay.
@@ -85,7 +104,7 @@ class Trial:
     variants: Sequence[Variant]
     folder: Path
     keep: bool = False
-    rating: str | None = None
+    gold: Gold | None = None
     price_per_hour: float | None = None
 
 
@@ -114,8 +133,9 @@ def try_out(trial: Trial, terminal: Terminal) -> list[Cell]:
         Interrupted: if it was stopped; what was answered is in the store.
     """
     found = survey(trial.config.inputs)
-    if trial.rating is not None and trial.rating not in found.schema.names:
-        raise UsageError(f"the input has no column {trial.rating!r}", f"it has: {', '.join(found.schema.names)}")
+    rating = trial.gold.rating if trial.gold and trial.gold.file is None else None
+    if rating is not None and rating not in found.schema.names:
+        raise UsageError(f"the input has no column {rating!r}", f"it has: {', '.join(found.schema.names)}")
     rows = sum(file.rows for file in found.files)
     pairs = [(model, variant) for model in trial.models for variant in trial.variants]
     cells = []
@@ -143,7 +163,7 @@ def _cell(trial: Trial, model: str, variant: Variant, number: int, rows: int, te
     try:
         manifest = run_job(config, terminal)
         cell = _measured(cell, manifest, output, rows, trial.price_per_hour)
-        return cell.model_copy(update={"quality": quality(output, trial.rating)})
+        return cell.model_copy(update={"quality": quality(output, trial.gold)})
     except Interrupted:
         raise
     except RunError as error:
@@ -154,16 +174,19 @@ def _as_name(text: str) -> str:
     return "".join(c if c.isalnum() or c in "._" else "-" for c in text)[-60:]
 
 
-def quality(output: Path, rating: str | None) -> dict[str, float]:
+def quality(output: Path, gold: Gold | None) -> dict[str, float]:
     """How good a run's answers are, the figure that decides first; nothing if there is nothing to hold them against.
 
     Raises:
         UsageError: if it cannot be told.
     """
-    if rating is None:
+    if gold is None:
         return {}
-    found = agreement(output, rating)
-    return {"pearson_r": found.pearson_r, "polarity": found.polarity}
+    columns = {} if gold.rating is None else {"rating": gold.rating}
+    settings = EvaluationSettings(gold=gold.file, on=gold.on, columns=columns, resampling=Resampling(0, 0))
+    figures = {name: figure.value for name, figure in evaluate(output, settings, datetime.now(UTC)).headline.items()}
+    first = [name for name in _DECIDE if name in figures]
+    return {name: figures[name] for name in dict.fromkeys([*first, *figures])}
 
 
 def _measured(cell: Cell, manifest: Manifest, output: Path, rows: int, price_per_hour: float | None) -> Cell:

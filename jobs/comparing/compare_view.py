@@ -7,10 +7,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from jobs.comparison import Comparison, Difference, Shift, Side
+from jobs.comparing.comparison import Comparison, Difference, Shift, Side
+from jobs.comparing.verdict import SPEED
 from jobs.summary import in_one_cell
 from jobs.terminal import plain_table, printable
-from jobs.verdict import SPEED
 
 _VALUE_WIDTH, _TEXT_WIDTH, _DIFF_LINES = 60, 72, 16
 

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.answer_columns import UNKNOWN, Binned, Codes, Kind, Numbers, binned, kind_of, numbers
-from jobs.comparison import Changed, Flip, RateChange, Shift
+from jobs.comparing.answer_columns import UNKNOWN, Binned, Codes, Kind, Numbers, binned, kind_of, numbers
+from jobs.comparing.comparison import Changed, Flip, RateChange, Shift
+from jobs.comparing.drift import Chance, Crossed, by_chance, cross, jensen_shannon, population_stability, rise, wilson
+from jobs.comparing.pairing import APART, Pairing
 from jobs.config import nearest
-from jobs.drift import Chance, Crossed, by_chance, cross, jensen_shannon, population_stability, rise, wilson
-from jobs.pairing import APART, Pairing
 from jobs.run_output import RunOutput
 from pipeline.errors import UsageError
 from schemas.envelope import ID_COLUMN, STATUS_COLUMN, Status

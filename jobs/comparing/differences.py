@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs.comparison import Difference
+from jobs.comparing.comparison import Difference
 from schemas.manifest import Manifest
 
 _PLACES = ("inputs", "output", "store", "limit", "sample", "seed", "max_failed")

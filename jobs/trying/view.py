@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from jobs.terminal import duration, plain_table, printable
-from jobs.trial import Cell
+from jobs.trying.trial import Cell
 
 _FIGURES = ("failed", "checks", "rows/s", "tokens in", "out", "all rows", "cost")
 

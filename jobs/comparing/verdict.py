@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from jobs.answer_columns import Kind
-from jobs.comparison import Comparison, Shift
+from jobs.comparing.answer_columns import Kind
+from jobs.comparing.comparison import Comparison, Shift
 
 SPEED = "engine_requests_per_second"
 

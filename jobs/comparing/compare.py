@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from jobs.comparison import Bounds, Comparison, Rows, Side
-from jobs.differences import differences
-from jobs.drift import holm, population_stability
-from jobs.pairing import pair_up
+from jobs.comparing.comparison import Bounds, Comparison, Rows, Side
+from jobs.comparing.differences import differences
+from jobs.comparing.drift import holm, population_stability
+from jobs.comparing.pairing import pair_up
+from jobs.comparing.run_pair import RunPair
+from jobs.comparing.verdict import judge
 from jobs.run_output import RunOutput
-from jobs.run_pair import RunPair
-from jobs.verdict import judge
 from pipeline.errors import UsageError
 
 

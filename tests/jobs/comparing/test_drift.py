@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import binomtest, kstest
 
-from jobs.answer_columns import UNKNOWN, Kind, binned, kind_of
-from jobs.drift import (
+from jobs.comparing.answer_columns import UNKNOWN, Kind, binned, kind_of
+from jobs.comparing.drift import (
     Crossed,
     by_chance,
     cross,
@@ -24,7 +24,7 @@ from jobs.drift import (
     rise,
     wilson,
 )
-from jobs.pairing import pair_keys
+from jobs.comparing.pairing import pair_keys
 
 histograms = hnp.arrays(np.int64, 5, elements=st.integers(0, 500))
 

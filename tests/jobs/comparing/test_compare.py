@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs import cli
-from jobs.compare import compare
-from jobs.comparison import Bounds, Comparison
+from jobs.comparing.compare import compare
+from jobs.comparing.comparison import Bounds, Comparison
 from pipeline.errors import UsageError
 from tests.jobs.outputs import rewrite
 

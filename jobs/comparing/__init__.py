@@ -1,0 +1,1 @@
+"""Runs held against each other: rows that flipped, columns that shifted, and whether that is usual."""

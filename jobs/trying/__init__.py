@@ -1,0 +1,1 @@
+"""Models and prompts tried side by side."""
