@@ -10,6 +10,7 @@ from jobs.report.examples import text_of
 from jobs.report.pictures import bars, times
 from jobs.report.subject import Subject
 from jobs.report.words import name_of, number, percent, plural, short_number, shown, took
+from jobs.savings import savings_of
 from schemas.manifest import Manifest
 
 _FAILURES_READ = 2000
@@ -102,23 +103,13 @@ def _savings(subject: Subject) -> list[Block]:
 
 
 def saved_steps(subject: Subject) -> list[tuple[str, int, bool]]:
-    """What was asked, saved and computed, in tokens; savings that are none are left out.
-
-    Of what failed before its tokens were noted, nothing is known: it may hide some duplicates.
-    """
-    tokens = subject.source.manifest.tokens
-    sent = tokens.prompt + tokens.output
-    asked = max(subject.tally.asked_tokens, subject.tally.stored_tokens + sent)
-    duplicates = asked - subject.tally.stored_tokens - sent
-    if not asked:
+    """What was asked, saved and computed, in tokens; savings that are none are left out."""
+    found = savings_of(subject.source.manifest.tokens)
+    if not found.asked:
         return []
-    saved = [
-        ("duplicates", duplicates),
-        ("stored answers", subject.tally.stored_tokens),
-        ("prefix cache", tokens.cached_prompt),
-    ]
-    steps = [("asked", asked, True), *((name, count, False) for name, count in saved if count > 0)]
-    return [*steps, ("computed", sent - tokens.cached_prompt, True)]
+    saved = [("duplicates", found.duplicates), ("stored answers", found.stored), ("prefix cache", found.cached)]
+    steps = [("asked", found.asked, True), *((name, count, False) for name, count in saved if count > 0)]
+    return [*steps, ("computed", found.computed, True)]
 
 
 def _failures(subject: Subject) -> list[Block]:
