@@ -113,7 +113,7 @@ def forecast(config: JobConfig, prices: Prices, say: Say) -> Forecast:
     counted = count_requests(prepared)
     known = experience(prepared, config.store, config.engine_args)
     scale = rows / max(1, counted.rows)
-    later = _later_rounds(counted, known)
+    later = _later_rounds(counted, known) if prepared.plan.task.rounds > 1 else 1.0
     sent = counted.unstored * scale * later
     prompt = _prompt_tokens(counted, sent)
     output = _output_tokens(counted, known, scale, later)
@@ -144,7 +144,7 @@ def _prepare(config: JobConfig, say: Say) -> Prepared:
 
 
 def _later_rounds(counted: Counted, known: Experience | None) -> float:
-    """How many requests come for each of the first round, retries and follow-ups included."""
+    """How many requests come for each of the first round, by runs whose texts came again as often."""
     if known is None or not counted.unique:
         return 1.0
     return max(1.0, known.requests_per_row / (counted.unique / counted.rows))
