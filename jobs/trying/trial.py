@@ -26,8 +26,8 @@ from schemas.manifest import Manifest
 from schemas.run_history import RunEntry
 
 _FORM = "prompt_form"
-_DECIDE = ("pearson_r", "macro_f1", "micro_f1", "chrf", "f1", "strict_pass_rate")
-"""Of the figures there are, the first of these decides."""
+_DECIDE = ("pearson_r", "macro_f1", "ece", "micro_f1", "chrf", "f1", "strict_pass_rate")
+"""Of the figures there are, the first three of these are shown, and the first decides."""
 AS_IT_IS = "as it is"
 """The task's own prompt, by its name in the table."""
 
@@ -185,8 +185,7 @@ def quality(output: Path, gold: Gold | None) -> dict[str, float]:
     columns = {} if gold.rating is None else {"rating": gold.rating}
     settings = EvaluationSettings(gold=gold.file, on=gold.on, columns=columns, resampling=Resampling(0, 0))
     figures = {name: figure.value for name, figure in evaluate(output, settings, datetime.now(UTC)).headline.items()}
-    first = [name for name in _DECIDE if name in figures]
-    return {name: figures[name] for name in dict.fromkeys([*first, *figures])}
+    return {name: figures[name] for name in [name for name in _DECIDE if name in figures][:3]}
 
 
 def _measured(cell: Cell, manifest: Manifest, output: Path, rows: int, price_per_hour: float | None) -> Cell:
