@@ -25,7 +25,8 @@ def label_figure(subject: Subject) -> list[Block]:
         return []
     if subject.kind is Kind.SENTIMENT:
         order = [(label, classes[label]) for label in reversed(SENTIMENT_LABELS) if classes[label]]
-        colours: Sequence[str] | None = [theme.SENTIMENT_COLOURS[label] for label, _ in order]
+        order = order or classes.most_common(_MOST)
+        colours: Sequence[str] | None = [theme.SENTIMENT_COLOURS.get(label, theme.ACCENT) for label, _ in order]
     else:
         order, colours = classes.most_common(_MOST), None
     top, count = classes.most_common(1)[0]

@@ -13,13 +13,12 @@ from jobs.report.fields import FieldTally
 from jobs.report.groups import Grouping
 from jobs.report.measure import Measure, encoded
 from jobs.report.source import Position, Source
-from schemas.envelope import META_COLUMN, STATUS_COLUMN, Status
+from schemas.envelope import STATUS_COLUMN, Status
 from schemas.results import CHECKS_COLUMN
 
 SCORE_EDGES = np.linspace(-1, 1, 41)
 UNCERTAINTY_EDGES = np.linspace(0, 1, 21)
 _MAX_ASPECTS = 5000
-_META = ("prompt_tokens", "output_tokens", "run_id")
 
 
 class Best:
@@ -52,7 +51,6 @@ class Tally:
         scores, uncertainties: histograms over `SCORE_EDGES` and `UNCERTAINTY_EDGES`.
         score_sum: of all scores.
         aspects: how often each aspect has each label.
-        asked_tokens, stored_tokens: what the answers of all rows took, and those of earlier runs among them.
         highest, lowest, least_certain: rows by score and uncertainty.
         complained, passed: a few rows with and without failed checks, drawn evenly; `chosen`: with the class that the
             measure tells.
@@ -67,8 +65,6 @@ class Tally:
     uncertainties: np.ndarray = field(default_factory=lambda: np.zeros(len(UNCERTAINTY_EDGES) - 1, dtype=np.int64))
     score_sum: float = 0.0
     aspects: Counter[tuple[str, str]] = field(default_factory=Counter)
-    asked_tokens: int = 0
-    stored_tokens: int = 0
     highest: Best = field(default_factory=lambda: Best(40))
     lowest: Best = field(default_factory=lambda: Best(40))
     least_certain: Best = field(default_factory=lambda: Best(40))
@@ -80,7 +76,7 @@ class Tally:
 def tally(source: Source, measure: Measure | None, groupings: list[Grouping], fields: list[FieldTally]) -> Tally:
     """Read the columns that are needed, once."""
     found = Tally(groupings, fields)
-    names = [STATUS_COLUMN, *(f"{META_COLUMN}.{name}" for name in _META)]
+    names = [STATUS_COLUMN]
     names += measure.reads if measure else ()
     names += [grouping.column for grouping in groupings] + [one.column for one in fields]
     for extra in ("uncertainty", "intent", "needs_human_reason"):
@@ -100,7 +96,6 @@ def _has_aspects(source: Source) -> bool:
 
 
 def _count(found: Tally, source: Source, measure: Measure | None, batch: pa.RecordBatch) -> None:
-    _count_tokens(found, source, batch.column(META_COLUMN))
     for one in found.fields:
         one.add(batch.column(one.column))
     for name, counter in (("intent", found.intents), ("needs_human_reason", found.reasons)):
@@ -165,16 +160,6 @@ def _choose(
 
 def _is(classes: pa.DictionaryArray, name: str) -> np.ndarray:
     return np.array([one == name for one in classes.to_pylist()], dtype=bool)
-
-
-def _count_tokens(found: Tally, source: Source, meta: pa.Array) -> None:
-    tokens = np.zeros(len(meta), dtype=np.int64)
-    for name in ("prompt_tokens", "output_tokens"):
-        tokens += meta.field(name).fill_null(0).cast(pa.int64()).to_numpy(zero_copy_only=False)
-    run_ids = {source.manifest.run_id, *(redrive.run_id for redrive in source.manifest.redrives)}
-    mine = pc.is_in(meta.field("run_id"), pa.array(sorted(run_ids), meta.field("run_id").type))
-    found.asked_tokens += int(tokens.sum())
-    found.stored_tokens += int(tokens[~mine.to_numpy(zero_copy_only=False)].sum())
 
 
 def _numbers(batch: pa.RecordBatch, name: str) -> np.ndarray:
