@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 from jobs.report.answers import aspect_figure, field_blocks, label_figure, reply_figures, score_figures
 from jobs.report.blocks import Block, Chapter, Section, Tile
@@ -12,7 +11,7 @@ from jobs.report.evaluated import evaluation_section
 from jobs.report.examples import example_blocks
 from jobs.report.measure import HANDOVER, PASSED, Kind
 from jobs.report.run_blocks import run_blocks
-from jobs.report.source import open_source
+from jobs.report.source import Source
 from jobs.report.subject import Subject, look_into
 from jobs.report.words import name_of, percent, plural, short_number, shown, signed, took
 from jobs.savings import savings_of
@@ -26,13 +25,13 @@ _TITLES = {
 }
 
 
-def make_chapter(output: Path, by: tuple[str, ...], number: int) -> Chapter:
+def make_chapter(source: Source, by: tuple[str, ...], number: int) -> Chapter:
     """Read a run and say all about it.
 
     Raises:
-        UsageError: if the folder has no complete run, or cannot be grouped by one of `by`.
+        UsageError: if rows cannot be grouped by one of `by`.
     """
-    subject = look_into(open_source(output), by)
+    subject = look_into(source, by)
     counts = subject.source.manifest.counts
     rows = subject.counted(counts.rows)
     task = shown(subject.source.manifest.task, 60)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from jobs.report.fields import FieldTally
-from jobs.report.groups import find_groupings
+from jobs.report.groups import MAX_KEPT, find_groupings
 from jobs.report.measure import Kind, Measure, kind_of, measure_of
 from jobs.report.source import Source
 from jobs.report.tally import Tally, tally
 from jobs.report.words import plural
+from pipeline.errors import UsageError
 from schemas.results import CHECKS_COLUMN
 
 _NOUNS = (
@@ -57,7 +58,13 @@ def look_into(source: Source, by: tuple[str, ...]) -> Subject:
     groupings = find_groupings(source, measure, by) if measure else []
     names = [name for name in source.answer_columns if name not in _NO_FIELDS] if kind is Kind.COLUMNS else []
     fields = [FieldTally(name, source.schema.field(name).type) for name in names]
-    return Subject(source, kind, measure, tally(source, measure, groupings, fields), _noun(source, kind))
+    counted = tally(source, measure, groupings, fields)
+    for grouping in counted.groupings:
+        if grouping.overflowed and grouping.is_asked:
+            raise UsageError(
+                f"column {grouping.column!r} has more than {MAX_KEPT:,} values: rows cannot be grouped by it"
+            )
+    return Subject(source, kind, measure, counted, _noun(source, kind))
 
 
 def _noun(source: Source, kind: Kind) -> str:
