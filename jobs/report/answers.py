@@ -90,20 +90,14 @@ def aspect_figure(subject: Subject) -> list[Block]:
 def reply_figures(subject: Subject) -> list[Block]:
     """What customers want, and why a person must take over."""
     found: list[Block] = []
-    for name, counts, title, note in (
-        ("intents", subject.tally.intents, "asked for most", "Conversations by intent, as the model understands them."),
-        (
-            "reasons",
-            subject.tally.reasons,
-            "is the most frequent reason to hand over",
-            "Conversations that need a person, by reason.",
-        ),
+    for name, counts, what, note in (
+        ("intents", subject.tally.intents, "intent", "Conversations by intent, as the model understands them."),
+        ("reasons", subject.tally.reasons, "reason to hand over", "Conversations that need a person, by reason."),
     ):
         if counts:
-            total = counts.total()
-            top = name_of(counts.most_common(1)[0][0])
+            total, top = counts.total(), name_of(counts.most_common(1)[0][0])
             rows = [(name_of(n), float(c), f"{percent(c / total)}  ·  {c:,}") for n, c in counts.most_common(_MOST)]
-            found.append(Figure(name, f"“{top}” {'is ' if name == 'intents' else ''}{title}", note, bars.bars(rows)))
+            found.append(Figure(name, f"The most frequent {what} is “{top}”", note, bars.bars(rows)))
     return found
 
 

@@ -125,4 +125,4 @@ def _own_tiles(subject: Subject) -> list[Tile]:
         return [tile(HANDOVER, "need a person"), *asked]
     if subject.measure and subject.measure.good == PASSED:
         return [tile(PASSED, "passed every check")]
-    return [tile(name, f"are {shown(name, 30)}") for name, _ in classes.most_common(3)]
+    return [tile(name, f"are labelled “{shown(name, 30)}”") for name, _ in classes.most_common(3)]

@@ -11,7 +11,7 @@ from jobs.report.groups import MAX_FOUND, Group, Grouping, range_names
 from jobs.report.measure import HANDOVER, PASSED, SENTIMENT_LABELS, Kind
 from jobs.report.pictures import bars, spreads, times
 from jobs.report.subject import Subject
-from jobs.report.words import name_of, percent, shown, signed
+from jobs.report.words import percent, shown, signed
 
 _SURE = 3.0
 """Standard errors between two groups, or from no trend, before a difference is told: many are looked at."""
@@ -61,7 +61,7 @@ def _largest(grouping: Grouping) -> Groups:
 
 
 def _groups(subject: Subject, grouping: Grouping, groups: Groups, name: str) -> Figure:
-    column = name_of(grouping.column)
+    column = subject.called(grouping.column)
     total = sum(1 for group in grouping.groups.values() if group.rows)
     note = f" The largest {len(groups)} of {total:,} groups." if total > len(groups) else ""
     if subject.kind is Kind.SENTIMENT:
@@ -167,7 +167,7 @@ def _begin(day: date, unit: str) -> date:
 def _over_time(
     subject: Subject, grouping: Grouping, unit: str, periods: Sequence[tuple[date, Group]], name: str
 ) -> Figure:
-    column, form = name_of(grouping.column), {"year": "%Y", "day": "%-d %b"}.get(unit, "%b %Y")
+    column, form = subject.called(grouping.column), {"year": "%Y", "day": "%-d %b"}.get(unit, "%b %Y")
     if subject.kind is Kind.SENTIMENT:
         known = [(day, g.mean, g.error) for day, g in periods if g.rows]
         points = [(day.isoformat(), m, max(-1, m - 2 * e), min(1, m + 2 * e)) for day, m, e in known]

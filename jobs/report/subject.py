@@ -8,7 +8,7 @@ from jobs.report.groups import MAX_KEPT, find_groupings
 from jobs.report.measure import Kind, Measure, kind_of, measure_of
 from jobs.report.source import Source
 from jobs.report.tally import Tally, tally
-from jobs.report.words import plural
+from jobs.report.words import name_of, plural
 from pipeline.errors import UsageError
 from schemas.results import CHECKS_COLUMN
 
@@ -41,6 +41,11 @@ class Subject:
         """Results are rows, unless a row has several or becomes something else."""
         named = {Kind.TRANSLATIONS: "translations", Kind.CONTENT: "texts", Kind.REPLIES: "replies"}
         return named.get(self.kind, self.noun)
+
+    def called(self, column: str) -> str:
+        """A column in words; one that the output renamed by the name that it had."""
+        before = {new: name for name, new in self.source.manifest.renamed_columns.items()}
+        return f"{name_of(before[column])} (of the input)" if column in before else name_of(column)
 
     def counted(self, number: int) -> str:
         """So many rows, in words."""
