@@ -54,7 +54,7 @@ def score_figures(subject: Subject) -> list[Block]:
         high = float(unsure[UNCERTAINTY_EDGES[:-1] >= _UNSURE - 1e-9].sum() / unsure.sum())
         noun = subject.noun
         title = f"The model is unsure about {percent(high)} of the {noun}"
-        note = f"{noun.capitalize()} by uncertainty: 0 is certain, 1 anyone’s guess; darker: over {_UNSURE}."
+        note = f"{noun.capitalize()} by uncertainty: 0 is certain, 1 anyone’s guess; in full colour: over {_UNSURE}."
         colours = [theme.ACCENT if low >= _UNSURE - 1e-9 else theme.ACCENT_LIGHT for low in UNCERTAINTY_EDGES[:-1]]
         draw = spreads.histogram(UNCERTAINTY_EDGES.tolist(), unsure.tolist(), colours, "uncertainty, 0 to 1")
         found.append(Figure("uncertainty", title, note, draw))

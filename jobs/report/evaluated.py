@@ -98,7 +98,7 @@ def _confusion(found: evaluation.Evaluation) -> list[Block]:
     cells = [[count / max(1, sum(row)) for count in row] for row in counts]
     labels = [[f"{count:,}" if count else "" for count in row] for row in counts]
     title = f"{percent(right)} of the labels are right"
-    note = "Down: the label that is right; across: the one given. The darker, the larger the share of a line."
+    note = "Down: the label that is right; across: the one given. The stronger, the larger the share of its line."
     return [Figure("confusion", title, note, spreads.heat(names, names, cells, labels))]
 
 
