@@ -18,7 +18,7 @@ from pipeline.elements import Asker, Block, Completion, Pending, Request
 from pipeline.engines.base import Engine, EngineSpec
 from pipeline.engines.supervised import SupervisedEngine
 from pipeline.errors import RunError
-from pipeline.prompts import Text
+from pipeline.prompts import HEAD_BYTES, Text
 
 _WAIT_SECONDS = 0.5
 
@@ -202,16 +202,16 @@ def longest_first(block: Block[Pending]) -> list[Pending]:
     """The block in the order that leaves the engine busy to the end: texts that are written by the longest row texts.
 
     A long text mostly has a long answer, and one that starts last is written when all others are done, in a batch of
-    its own. What asks about one text stays together; choices, which are equally long, stay as they are.
+    its own. What asks about one text stays together; where only choices are asked, nothing moves.
     """
-
-    def length(pending: Pending) -> int:
+    lengths: dict[bytes, int] = {}
+    for pending in block:
         request = pending.request
-        if request is None or isinstance(request.decoding, Choice):
-            return 0
-        return sum(len(segment.value) for segment in request.segments if isinstance(segment, Text))
-
-    return sorted(block, key=length, reverse=True)
+        if request is not None and not isinstance(request.decoding, Choice):
+            head = pending.fingerprint[:HEAD_BYTES]
+            length = sum(len(segment.value) for segment in request.segments if isinstance(segment, Text))
+            lengths[head] = max(length, lengths.get(head, 0))
+    return sorted(block, key=lambda pending: lengths.get(pending.fingerprint[:HEAD_BYTES], 0), reverse=True)
 
 
 _TOKENS = {

@@ -146,13 +146,16 @@ def test_counters_say_what_was_sent_and_what_it_cost() -> None:
     assert (tally[metrics.SENT], tally[metrics.OUTPUT_TOKENS], tally[metrics.ENGINE_STARTS]) == (25, 25, 1)
 
 
-def test_long_texts_go_to_the_engine_first_and_choices_as_they_come() -> None:
+def test_long_texts_go_first_with_all_that_is_asked_of_them_and_choices_as_they_come() -> None:
     lengths = [3, 9, 1, 9, 5]
-    written = Block(_asked(i)._replace(request=_writes(i, "x" * n)) for i, n in enumerate(lengths))
-    assert [int.from_bytes(one.fingerprint, "big") for one in longest_first(written)] == [1, 3, 4, 0, 2]
+    written = Block(_of_head(i, FreeText(8), "x" * n) for i, n in enumerate(lengths))
+    judged = Block(_of_head(i, CHOICE, "y") for i in range(len(lengths)))
+    mixed = longest_first(Block(one for pair in zip(judged, written, strict=True) for one in pair))
+    assert [one.fingerprint[0] for one in mixed] == [1, 1, 3, 3, 4, 4, 0, 0, 2, 2]
     chosen = Block(map(_asked, (5, 100, 7)))
     assert longest_first(chosen) == list(chosen)
 
 
-def _writes(i: int, text: str) -> Request:
-    return Request(i.to_bytes(16, "big"), (Text(text),), FreeText(8))
+def _of_head(i: int, decoding: Choice | FreeText, text: str) -> Pending:
+    key = bytes([i]) * 16
+    return _asked(i)._replace(fingerprint=key, request=Request(key, (Text(text),), decoding))

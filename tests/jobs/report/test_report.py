@@ -162,7 +162,11 @@ def all_tasks(tmp_path: Path, run, write_parquet) -> tuple[str, ...]:
         write_own(sample, tmp_path / f"{sample}.parquet")
     schema, labels = (Path("jobs/data", name).absolute() for name in ("order.schema.json", "labels.toml"))
     days = [f"2025-{1 + i % 12:02}-{1 + i % 28:02}" for i in range(60)]
-    columns = {"text": [f"It is {i} times good." for i in range(59)] + [None], "day": days, "shop": ["a<b>", "c"] * 30}
+    columns = {
+        "text": [f"It is {i % 50} times good." for i in range(59)] + [None],
+        "day": days,
+        "shop": ["a<b>", "c"] * 30,
+    }
     run(write_parquet(columns, "reviews.parquet"), "sentiment", options={"aspect_names": ["price", "sound"]})
     run(tmp_path / "sentences.parquet", "translate", task="translate", options={"to": ["es"]}, limit=8)
     run(tmp_path / "briefs.parquet", "generate", task="generate", limit=8)
