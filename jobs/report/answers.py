@@ -25,7 +25,8 @@ def label_figure(subject: Subject) -> list[Block]:
         return []
     if subject.kind is Kind.SENTIMENT:
         order = [(label, classes[label]) for label in reversed(SENTIMENT_LABELS) if classes[label]]
-        colours: Sequence[str] | None = [theme.SENTIMENT_COLOURS[label] for label, _ in order]
+        order = order or classes.most_common(_MOST)
+        colours: Sequence[str] | None = [theme.SENTIMENT_COLOURS.get(label, theme.ACCENT) for label, _ in order]
     else:
         order, colours = classes.most_common(_MOST), None
     top, count = classes.most_common(1)[0]
@@ -53,7 +54,7 @@ def score_figures(subject: Subject) -> list[Block]:
         high = float(unsure[UNCERTAINTY_EDGES[:-1] >= _UNSURE - 1e-9].sum() / unsure.sum())
         noun = subject.noun
         title = f"The model is unsure about {percent(high)} of the {noun}"
-        note = f"{noun.capitalize()} by uncertainty: 0 is certain, 1 anyone’s guess; darker: over {_UNSURE}."
+        note = f"{noun.capitalize()} by uncertainty: 0 is certain, 1 anyone’s guess; in full colour: over {_UNSURE}."
         colours = [theme.ACCENT if low >= _UNSURE - 1e-9 else theme.ACCENT_LIGHT for low in UNCERTAINTY_EDGES[:-1]]
         draw = spreads.histogram(UNCERTAINTY_EDGES.tolist(), unsure.tolist(), colours, "uncertainty, 0 to 1")
         found.append(Figure("uncertainty", title, note, draw))
@@ -89,20 +90,14 @@ def aspect_figure(subject: Subject) -> list[Block]:
 def reply_figures(subject: Subject) -> list[Block]:
     """What customers want, and why a person must take over."""
     found: list[Block] = []
-    for name, counts, title, note in (
-        ("intents", subject.tally.intents, "asked for most", "Conversations by intent, as the model understands them."),
-        (
-            "reasons",
-            subject.tally.reasons,
-            "is the most frequent reason to hand over",
-            "Conversations that need a person, by reason.",
-        ),
+    for name, counts, what, note in (
+        ("intents", subject.tally.intents, "intent", "Conversations by intent, as the model understands them."),
+        ("reasons", subject.tally.reasons, "reason to hand over", "Conversations that need a person, by reason."),
     ):
         if counts:
-            total = counts.total()
-            top = name_of(counts.most_common(1)[0][0])
+            total, top = counts.total(), name_of(counts.most_common(1)[0][0])
             rows = [(name_of(n), float(c), f"{percent(c / total)}  ·  {c:,}") for n, c in counts.most_common(_MOST)]
-            found.append(Figure(name, f"“{top}” {'is ' if name == 'intents' else ''}{title}", note, bars.bars(rows)))
+            found.append(Figure(name, f"The most frequent {what} is “{top}”", note, bars.bars(rows)))
     return found
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 from jobs.report.answers import aspect_figure, field_blocks, label_figure, reply_figures, score_figures
 from jobs.report.blocks import Block, Chapter, Section, Tile
@@ -11,10 +10,11 @@ from jobs.report.comparisons import group_figures, time_figures
 from jobs.report.evaluated import evaluation_section
 from jobs.report.examples import example_blocks
 from jobs.report.measure import HANDOVER, PASSED, Kind
-from jobs.report.run_blocks import run_blocks, saved_steps
-from jobs.report.source import open_source
+from jobs.report.run_blocks import run_blocks
+from jobs.report.source import Source
 from jobs.report.subject import Subject, look_into
 from jobs.report.words import name_of, percent, plural, short_number, shown, signed, took
+from jobs.savings import savings_of
 
 _TITLES = {
     Kind.SENTIMENT: "Sentiment of {}",
@@ -25,13 +25,13 @@ _TITLES = {
 }
 
 
-def make_chapter(output: Path, by: tuple[str, ...], number: int) -> Chapter:
+def make_chapter(source: Source, by: tuple[str, ...], number: int) -> Chapter:
     """Read a run and say all about it.
 
     Raises:
-        UsageError: if the folder has no complete run, or cannot be grouped by one of `by`.
+        UsageError: if rows cannot be grouped by one of `by`.
     """
-    subject = look_into(open_source(output), by)
+    subject = look_into(source, by)
     counts = subject.source.manifest.counts
     rows = subject.counted(counts.rows)
     task = shown(subject.source.manifest.task, 60)
@@ -70,6 +70,9 @@ def _lead(subject: Subject) -> str:
     counts = manifest.counts
     results = "" if counts.results == counts.rows else f" into {plural(counts.results, subject.results_noun)}"
     failed = f"; {counts.failed:,} failed" if counts.failed else "; none failed"
+    if manifest.incomplete:
+        left = plural(manifest.incomplete.results_left, "results")
+        failed += f". The run stopped at its budget of {manifest.incomplete.reached}, with {left} left"
     made = f"{counts.rows:,} {subject.noun}{results}, answered by {shown(manifest.model.name, 60)}"
     return f"{made} on {manifest.finished:%-d %B %Y} in {took(manifest.seconds['total'])}{failed}."
 
@@ -82,11 +85,10 @@ def _tiles(subject: Subject) -> list[Tile]:
         tiles.append(Tile(percent(share), "have a result", f"{counts.ok:,} of {counts.results:,}"))
     manifest = subject.source.manifest
     tiles.append(Tile(took(manifest.seconds["total"]), "from start to end", _speed(manifest.rates["rows_per_second"])))
-    steps = saved_steps(subject)
-    if len(steps) > 2:
-        asked, computed = steps[0][1], steps[-1][1]
-        of = f"{short_number(computed)} of {short_number(asked)} tokens computed"
-        tiles.append(Tile(percent(1 - computed / asked), "of the tokens were saved", of))
+    saved = savings_of(manifest.tokens)
+    if saved.share:
+        of = f"{short_number(saved.computed)} of {short_number(saved.asked)} computed"
+        tiles.append(Tile(percent(saved.share), "of the tokens were saved", of))
     return tiles[:4]
 
 
@@ -116,9 +118,11 @@ def _own_tiles(subject: Subject) -> list[Tile]:
     if subject.kind is Kind.REPLIES:
         intent, count = subject.tally.intents.most_common(1)[0] if subject.tally.intents else ("", 0)
         asked = (
-            [Tile(percent(count / total), f"ask about {name_of(intent)}", f"{count:,} of {total:,}")] if count else []
+            [Tile(percent(count / total), f"have the intent “{name_of(intent)}”", f"{count:,} of {total:,}")]
+            if count
+            else []
         )
         return [tile(HANDOVER, "need a person"), *asked]
     if subject.measure and subject.measure.good == PASSED:
         return [tile(PASSED, "passed every check")]
-    return [tile(name, f"are {shown(name, 30)}") for name, _ in classes.most_common(3)]
+    return [tile(name, f"are labelled “{shown(name, 30)}”") for name, _ in classes.most_common(3)]

@@ -1,21 +1,25 @@
 """Groups of rows held against each other, and rows over time: what may be said of them, and its picture."""
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from jobs.report import theme
 from jobs.report.blocks import Figure
 from jobs.report.groups import MAX_FOUND, Group, Grouping, range_names
-from jobs.report.measure import SENTIMENT_LABELS, Kind
+from jobs.report.measure import HANDOVER, PASSED, SENTIMENT_LABELS, Kind
 from jobs.report.pictures import bars, spreads, times
 from jobs.report.subject import Subject
-from jobs.report.words import name_of, percent, shown, signed
+from jobs.report.words import percent, shown, signed
 
 _SURE = 3.0
 """Standard errors between two groups, or from no trend, before a difference is told: many are looked at."""
 _MIN_ROWS = 5
 _MOST_FIGURES, _MOST_ALIKE = 6, 2
+_WHOLE = re.compile("-?[0-9]{1,15}")
+_VERBS = {HANDOVER: "need a person", PASSED: "passed every check"}
+Groups = list[tuple[str, Group]]
 _NO_DIFFERENCE = "no difference beyond chance"
 _MAX_CLASSES = 6
 _EPOCH = date(1970, 1, 1)
@@ -45,7 +49,7 @@ def time_figures(subject: Subject) -> list[Figure]:
     return found
 
 
-def _largest(grouping: Grouping) -> list[tuple[str, Group]]:
+def _largest(grouping: Grouping) -> Groups:
     """The largest groups with more than a few rows; ranges of numbers stay in their order."""
     groups = [(str(name), group) for name, group in grouping.groups.items() if group.rows]
     if not grouping.is_asked:
@@ -56,48 +60,55 @@ def _largest(grouping: Grouping) -> list[tuple[str, Group]]:
     return sorted(groups, key=lambda one: (-one[1].rows, one[0]))[:MAX_FOUND]
 
 
-def _groups(subject: Subject, grouping: Grouping, groups: list[tuple[str, Group]], name: str) -> Figure:
-    column = name_of(grouping.column)
-    left_out = sum(1 for group in grouping.groups.values() if group.rows) - len(groups)
-    note = f" The largest {len(groups)} of {len(groups) + left_out:,} groups." if left_out else ""
-    in_order = bool(grouping.edges) or all(value.lstrip("-").isdigit() for value, _ in groups)
+def _groups(subject: Subject, grouping: Grouping, groups: Groups, name: str) -> Figure:
+    column = subject.called(grouping.column)
+    total = sum(1 for group in grouping.groups.values() if group.rows)
+    note = f" The largest {len(groups)} of {total:,} groups." if total > len(groups) else ""
     if subject.kind is Kind.SENTIMENT:
-        order = _in_order(groups) if in_order else sorted(groups, key=lambda one: -one[1].mean)
-        cut = [(n, [g.share(label) for label in SENTIMENT_LABELS], f"{signed(g.mean)}") for n, g in order]
-        colours = [theme.SENTIMENT_COLOURS[label] for label in SENTIMENT_LABELS]
-        title = _mean_sentence(column, groups)
-        legend = f"Shares of the labels among the {subject.noun} of a group; at the right the mean score, −1 to +1."
-        return Figure(name, title, legend + note, bars.shares(cut, SENTIMENT_LABELS, colours))
-    good = subject.measure.good if subject.measure else None
-    if good:
-        order = _in_order(groups) if in_order else sorted(groups, key=lambda one: -one[1].share(good))
-        rows = [(n, *_wilson(g.classes[good], g.rows), f"{percent(g.share(good))} of {g.rows:,}") for n, g in order]
-        everywhere = subject.tally.classes[good] / max(1, subject.tally.classes.total())
-        title = _share_sentence(column, groups, good)
-        shown_ = f"Share of {subject.results_noun} that {_verb(good)}, with its 95 % interval; dashed: of all."
-        return Figure(name, title, shown_ + note, spreads.dots(rows, everywhere, ".0%"))
+        return _by_score(subject, column, groups, name, note)
+    if subject.measure and subject.measure.good:
+        return _by_share(subject, subject.measure.good, column, groups, name, note)
+    return _by_label(subject, column, groups, name, note)
+
+
+def _by_score(subject: Subject, column: str, groups: Groups, name: str, note: str) -> Figure:
+    order = _in_order(groups, lambda group: group.mean)
+    cut = [(n, [g.share(label) for label in SENTIMENT_LABELS], signed(g.mean)) for n, g in order]
+    colours = [theme.SENTIMENT_COLOURS[label] for label in SENTIMENT_LABELS]
+    legend = f"Shares of the labels among the {subject.noun} of a group; at the right the mean score, −1 to +1."
+    return Figure(name, _mean_sentence(column, groups), legend + note, bars.shares(cut, SENTIMENT_LABELS, colours))
+
+
+def _by_share(subject: Subject, good: str, column: str, groups: Groups, name: str, note: str) -> Figure:
+    order = _in_order(groups, lambda group: group.share(good))
+    rows = [(n, *_wilson(g.classes[good], g.rows), f"{percent(g.share(good))} of {g.rows:,}") for n, g in order]
+    everywhere = subject.tally.classes[good] / max(1, subject.tally.classes.total())
+    what = f"Share of {subject.results_noun} that {_VERBS.get(good, good)}, with its 95 % interval; dashed: of all."
+    return Figure(name, _share_sentence(column, groups, good), what + note, spreads.dots(rows, everywhere, ".0%"))
+
+
+def _by_label(subject: Subject, column: str, groups: Groups, name: str, note: str) -> Figure:
     classes = [label for label, _ in subject.tally.classes.most_common(_MAX_CLASSES)]
     cells = [[group.share(label) for label in classes] for _, group in groups]
-    most = max((max(row) for row in cells), default=1) or 1
+    most = max(max(row) for row in cells) or 1
     labels = [[percent(value) if value else "" for value in row] for row in cells]
     scaled = [[value / most for value in row] for row in cells]
     draw = spreads.heat([n for n, _ in groups], classes, scaled, labels)
-    title = f"Labels by {column}"
+    share, label, group = max((g.share(label), label, n) for n, g in groups for label in classes)
+    title = f"By {column}: “{shown(group, 24)}” has the clearest label, “{shown(label, 24)}” ({percent(share)})"
     return Figure(name, title, f"Share of each label among the {subject.noun} of a group." + note, draw, wide=True)
 
 
-def _in_order(groups: list[tuple[str, Group]]) -> list[tuple[str, Group]]:
-    """Numbers by size; ranges are in their order already."""
-    if all(name.lstrip("-").isdigit() for name, _ in groups):
+def _in_order(groups: Groups, value: Callable[[Group], float]) -> Groups:
+    """Ranges in their order, whole numbers by size, all else by its value, the highest first."""
+    if all(_WHOLE.fullmatch(name) for name, _ in groups):
         return sorted(groups, key=lambda one: int(one[0]))
-    return groups
+    if all(" – " in name for name, _ in groups):
+        return groups
+    return sorted(groups, key=lambda one: -value(one[1]))
 
 
-def _verb(name: str) -> str:
-    return {"needs a person": "need a person", "passed every check": "passed every check"}.get(name, f"are {name}")
-
-
-def _mean_sentence(column: str, groups: list[tuple[str, Group]]) -> str:
+def _mean_sentence(column: str, groups: Groups) -> str:
     """What is surely different; else that nothing is."""
     known = sorted((one for one in groups if one[1].rows >= _MIN_ROWS), key=lambda one: one[1].mean)
     if len(known) > 1:
@@ -108,7 +119,7 @@ def _mean_sentence(column: str, groups: list[tuple[str, Group]]) -> str:
     return f"By {column}: {_NO_DIFFERENCE}"
 
 
-def _share_sentence(column: str, groups: list[tuple[str, Group]], good: str) -> str:
+def _share_sentence(column: str, groups: Groups, good: str) -> str:
     known = sorted((one for one in groups if one[1].rows >= _MIN_ROWS), key=lambda one: one[1].share(good))
     if len(known) > 1:
         (low_name, low), (high_name, high) = known[0], known[-1]
@@ -156,7 +167,7 @@ def _begin(day: date, unit: str) -> date:
 def _over_time(
     subject: Subject, grouping: Grouping, unit: str, periods: Sequence[tuple[date, Group]], name: str
 ) -> Figure:
-    column, form = name_of(grouping.column), {"year": "%Y", "day": "%-d %b"}.get(unit, "%b %Y")
+    column, form = subject.called(grouping.column), {"year": "%Y", "day": "%-d %b"}.get(unit, "%b %Y")
     if subject.kind is Kind.SENTIMENT:
         known = [(day, g.mean, g.error) for day, g in periods if g.rows]
         points = [(day.isoformat(), m, max(-1, m - 2 * e), min(1, m + 2 * e)) for day, m, e in known]

@@ -1,16 +1,13 @@
 """How good the results are, where they were evaluated: read from what `textmill evaluate` left beside them."""
 
-import json
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from jobs.report.blocks import Block, Cell, Figure, Section, Table
 from jobs.report.pictures import spreads
 from jobs.report.subject import Subject
 from jobs.report.words import listed, name_of, percent, shown
+from schemas import evaluation
 
-EVALUATION_NAME = "evaluation.json"
 _CALLED = {
     "macro_f1": "macro F1",
     "ece": "calibration error (ECE)",
@@ -25,89 +22,12 @@ _CALLED = {
 }
 
 
-class _Lenient(BaseModel):
-    """What a report needs of an evaluation; all else in it is left alone."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Figure(_Lenient):
-    value: float
-    low: float | None = None
-    high: float | None = None
-    rows: int = 0
-    about: str = ""
-    higher_is_better: bool | None = True
-
-
-class _Labels(_Lenient):
-    source: str = ""
-    labels: list[str]
-    confusion: list[list[int]]
-
-
-class _Bin(_Lenient):
-    rows: int
-    confidence: float | None
-    accuracy: float | None
-
-
-class _Reliability(_Lenient):
-    bins: list[_Bin]
-    ece: float
-
-
-class _Human(_Lenient):
-    rows: int
-    ratings: int
-    figures: dict[str, float]
-
-
-class _Field(_Lenient):
-    field: str
-    gold: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
-
-
-class _Slice(_Lenient):
-    where: dict[str, str]
-    rows: int
-    figures: dict[str, _Figure]
-
-
-class _Worst(_Lenient):
-    figure: str
-    where: dict[str, str]
-    value: float
-    overall: float
-
-
-class _Slices(_Lenient):
-    by: list[str]
-    slices: list[_Slice]
-    worst: list[_Worst] = Field(default_factory=list)
-
-
-class _Evaluation(_Lenient):
-    run_id: str
-    compared: int
-    headline: dict[str, _Figure]
-    labels: _Labels | None = None
-    reliability: _Reliability | None = None
-    human: _Human | None = None
-    fields: list[_Field] = Field(default_factory=list)
-    slices: list[_Slices] = Field(default_factory=list)
-    notes: list[str] = Field(default_factory=list)
-
-
 def evaluation_section(subject: Subject) -> Section | None:
     """The section; None without an evaluation of this very run that can be read."""
     try:
-        content = json.loads((subject.source.output / EVALUATION_NAME).read_bytes())
-        found = _Evaluation.model_validate(content)
-    except (OSError, ValueError, ValidationError):
+        content = (subject.source.output / evaluation.EVALUATION_NAME).read_bytes()
+        found = evaluation.Evaluation.model_validate_json(content)
+    except (OSError, ValidationError):
         return None
     if found.run_id != subject.source.manifest.run_id:
         return None
@@ -127,19 +47,22 @@ def _called(name: str) -> str:
     return _CALLED.get(name, name_of(name))
 
 
-def _value(figure: _Figure) -> str:
-    return f"{figure.value:.1f}" if abs(figure.value) >= 10 else f"{figure.value:.3f}"
+def _value(value: float) -> str:
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
-def _headline(found: _Evaluation) -> Block:
+def _interval(figure: evaluation.Figure) -> str:
+    if figure.low is None or figure.high is None:
+        return ""
+    return f"{_value(figure.low)} … {_value(figure.high)}"
+
+
+def _headline(found: evaluation.Evaluation) -> Block:
     rows = [
         (
             Cell(_called(name)),
-            Cell(_value(figure), number=True),
-            Cell(
-                f"{figure.low:.3f} … {figure.high:.3f}" if figure.low is not None and figure.high is not None else "",
-                number=True,
-            ),
+            Cell(_value(figure.value), number=True),
+            Cell(_interval(figure), number=True),
             Cell(f"{figure.rows:,}", number=True),
             Cell(shown(figure.about, 200)),
         )
@@ -148,7 +71,7 @@ def _headline(found: _Evaluation) -> Block:
     return Table("Figures", ("figure", "value", "95 % interval", "rows", "what it is"), rows, wide=True)
 
 
-def _human(found: _Evaluation) -> list[Block]:
+def _human(found: evaluation.Evaluation) -> list[Block]:
     if found.human is None:
         return []
     ours, theirs = found.headline, found.human.figures
@@ -164,7 +87,7 @@ def _human(found: _Evaluation) -> list[Block]:
     return [Figure("human-ceiling", title, note, spreads.pairs(rows, "run", "one person"))]
 
 
-def _confusion(found: _Evaluation) -> list[Block]:
+def _confusion(found: evaluation.Evaluation) -> list[Block]:
     if found.labels is None or not found.labels.labels:
         return []
     names, counts = found.labels.labels, found.labels.confusion
@@ -175,11 +98,11 @@ def _confusion(found: _Evaluation) -> list[Block]:
     cells = [[count / max(1, sum(row)) for count in row] for row in counts]
     labels = [[f"{count:,}" if count else "" for count in row] for row in counts]
     title = f"{percent(right)} of the labels are right"
-    note = "Down: the label that is right; across: the one given. The darker, the larger the share of a line."
+    note = "Down: the label that is right; across: the one given. The stronger, the larger the share of its line."
     return [Figure("confusion", title, note, spreads.heat(names, names, cells, labels))]
 
 
-def _reliability(found: _Evaluation) -> list[Block]:
+def _reliability(found: evaluation.Evaluation) -> list[Block]:
     if found.reliability is None:
         return []
     bins = found.reliability.bins
@@ -203,7 +126,7 @@ def _reliability(found: _Evaluation) -> list[Block]:
     return [Figure("reliability", title, note, spreads.reliability(known))]
 
 
-def _fields(found: _Evaluation) -> list[Block]:
+def _fields(found: evaluation.Evaluation) -> list[Block]:
     if not found.fields:
         return []
 
@@ -223,7 +146,7 @@ def _fields(found: _Evaluation) -> list[Block]:
     return [Table("By field", ("field", "in the gold", "precision", "recall", "F1"), rows)]
 
 
-def _slices(found: _Evaluation) -> list[Block]:
+def _slices(found: evaluation.Evaluation) -> list[Block]:
     tables: list[Block] = []
     for slices in found.slices:
         names = list(dict.fromkeys(name for one in slices.slices for name in one.figures))[:3]
@@ -238,9 +161,9 @@ def _slices(found: _Evaluation) -> list[Block]:
     return tables
 
 
-def _slice_row(one: _Slice, names: list[str]) -> list[Cell]:
-    values: list[Any] = [one.figures.get(name) for name in names]
-    cells = [Cell(_value(value) if value else "–", number=True) for value in values]
+def _slice_row(one: evaluation.Slice, names: list[str]) -> list[Cell]:
+    values = [one.figures.get(name) for name in names]
+    cells = [Cell(_value(value.value) if value else "–", number=True) for value in values]
     return [Cell(_where(one.where), is_row_text=True), Cell(f"{one.rows:,}", number=True), *cells]
 
 

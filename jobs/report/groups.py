@@ -15,7 +15,8 @@ from pipeline.errors import UsageError
 
 MAX_FOUND = 12
 """A column with more values than this is not a category by itself."""
-_MAX_KEPT = 1000
+MAX_KEPT = 1000
+"""A column with more values than this cannot group at all."""
 _LONGEST = 40
 _ROWS_EACH = 5
 _BINS = 6
@@ -98,7 +99,7 @@ class Grouping:
             self.groups[names[key // len(kinds)]].classes[kinds[key % len(kinds)]] += int(count)
         if scores is not None and len(names):
             self._add_scores(names, codes[valid], scores[valid])
-        self.overflowed = not self.is_date and len(self.groups) > _MAX_KEPT
+        self.overflowed = not self.is_date and len(self.groups) > MAX_KEPT
 
     def _add_scores(self, names: list[str] | list[int], codes: np.ndarray, scores: np.ndarray) -> None:
         totals = np.bincount(codes, scores, len(names))
@@ -171,9 +172,6 @@ def _offered(name: str, values: pa.Array) -> Grouping | None:
 
 
 def _asked(source: Source, name: str) -> Grouping:
-    if name not in source.schema.names:
-        known = ", ".join((*source.input_columns, *source.answer_columns))
-        raise UsageError(f"{source.output} has no column {name!r}", f"it has: {known}")
     kind = source.schema.field(name).type
     sample = source.first([name])[name].combine_chunks()
     if _is_date(sample.drop_null()):

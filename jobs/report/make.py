@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jobs.report.chapters import make_chapter
+from jobs.report.source import Source, open_source
 from jobs.report.write import Form, write_report
 from pipeline.errors import UsageError
 
@@ -24,7 +25,7 @@ def make_report(
         outputs: folders of complete runs; a chapter is made of each.
         out: the file, for pictures the folder; by default beside the first output, never in it, for a re-run would
             refuse to replace what it did not write.
-        by: columns that rows are compared by; none: those that lend themselves.
+        by: columns that rows are compared by, where an output has them; none: those that lend themselves.
         say: is told what takes a while.
 
     Raises:
@@ -35,11 +36,21 @@ def make_report(
         raise UsageError(f"a report cannot be written as {form!r}", f"choose among {', '.join(Form)}")
     folders = [output.expanduser().absolute() for output in outputs]
     place = _place(folders, out, Form(form))
+    sources = [open_source(folder) for folder in folders]
+    for name in by:
+        _check_column(name, sources)
     chapters = []
-    for i, (folder, given) in enumerate(zip(folders, outputs, strict=True)):
+    for i, (source, given) in enumerate(zip(sources, outputs, strict=True)):
         say(f"reading {given}")
-        chapters.append(make_chapter(folder, by, i + 1))
+        chapters.append(make_chapter(source, tuple(name for name in by if name in source.schema.names), i + 1))
     return write_report(chapters, title or (chapters[0].title if len(chapters) == 1 else _TITLE), place, Form(form))
+
+
+def _check_column(name: str, sources: Sequence[Source]) -> None:
+    """One of the outputs must have it."""
+    if not any(name in source.schema.names for source in sources):
+        known = dict.fromkeys(one for source in sources for one in (*source.input_columns, *source.answer_columns))
+        raise UsageError(f"no column {name!r} in what is reported on", f"known: {', '.join(known)}")
 
 
 def _place(folders: Sequence[Path], out: Path | None, form: Form) -> Path:

@@ -86,30 +86,22 @@ def rates(seconds: Sequence[float], counts: Sequence[int]) -> list[tuple[float, 
 
 def _savings(subject: Subject) -> list[Block]:
     """Tokens that all rows asked for, less what duplicates, the store and the prefix cache saved."""
-    steps = saved_steps(subject)
-    if not steps:
+    saved = savings_of(subject.source.manifest.tokens)
+    if not saved.asked:
         return []
-    asked, computed = steps[0][1], steps[-1][1]
-    drawn, level = [], float(asked)
-    for name, tokens, is_total in steps:
-        low, high = (0.0, float(tokens)) if is_total else (level - tokens, level)
-        level = low if not is_total else level
-        sign = "" if is_total else "−"
-        drawn.append((name, low, high, f"{sign}{short_number(tokens)}", is_total))
-    saved = 1 - computed / asked
-    title = f"{percent(saved)} of the tokens did not have to be computed" if saved > 0 else "Every token was computed"
+    steps, level = [("asked", 0.0, float(saved.asked), short_number(saved.asked), True)], float(saved.asked)
+    for name, tokens in (
+        ("duplicates", saved.duplicates),
+        ("stored answers", saved.stored),
+        ("prefix cache", saved.cached),
+    ):
+        if tokens:
+            steps.append((name, level - tokens, level, f"−{short_number(tokens)}", False))
+            level -= tokens
+    steps.append(("computed", 0.0, float(saved.computed), short_number(saved.computed), True))
+    title = f"{percent(saved.share)} of the tokens did not have to be computed"
     note = "Tokens that the answers of all rows take, what was saved of them, and what the engine computed."
-    return [Figure("savings", title, note, bars.waterfall(drawn))]
-
-
-def saved_steps(subject: Subject) -> list[tuple[str, int, bool]]:
-    """What was asked, saved and computed, in tokens; savings that are none are left out."""
-    found = savings_of(subject.source.manifest.tokens)
-    if not found.asked:
-        return []
-    saved = [("duplicates", found.duplicates), ("stored answers", found.stored), ("prefix cache", found.cached)]
-    steps = [("asked", found.asked, True), *((name, count, False) for name, count in saved if count > 0)]
-    return [*steps, ("computed", found.computed, True)]
+    return [Figure("savings", title if saved.share else "Every token was computed", note, bars.waterfall(steps))]
 
 
 def _failures(subject: Subject) -> list[Block]:
@@ -164,11 +156,28 @@ def _facts(subject: Subject) -> list[Block]:
     ]
     for redrive in manifest.redrives:
         items.append(("redriven", f"{redrive.redriven:,} failed results, of which {redrive.recovered:,} are ok now"))
+    if manifest.calibration:
+        items.append(("calibration", f"{manifest.calibration.file}, of {manifest.calibration.rows:,} rows"))
+    items += _energy(manifest)
     deaths, damaged = manifest.incidents.engine_deaths, manifest.incidents.damaged_store_parts
     if deaths or damaged:
         items.append(("incidents", f"the engine died {deaths:,} times; {damaged:,} damaged parts of the store"))
     items += [("left out", skipped.reason) for skipped in manifest.skipped_inputs[:10]]
     return [Facts("What it was run with", [(name, shown(value, 400)) for name, value in items])]
+
+
+def _energy(manifest: Manifest) -> list[tuple[str, str]]:
+    """What the devices took, and what that is for each result."""
+    if manifest.energy is None:
+        return []
+    known = (("GPU", manifest.energy.gpu_joules), ("CPU", manifest.energy.cpu_joules))
+    each = max(1, manifest.counts.results)
+    said = [
+        f"{name} {short_number(joules / 3600)} Wh, {short_number(joules / each)} J a result"
+        for name, joules in known
+        if joules is not None
+    ]
+    return [("energy", ", ".join(said))] if said else []
 
 
 def _inputs(manifest: Manifest) -> str:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from jobs.report.fields import FieldTally
-from jobs.report.groups import find_groupings
+from jobs.report.groups import MAX_KEPT, find_groupings
 from jobs.report.measure import Kind, Measure, kind_of, measure_of
 from jobs.report.source import Source
 from jobs.report.tally import Tally, tally
-from jobs.report.words import plural
+from jobs.report.words import name_of, plural
+from pipeline.errors import UsageError
 from schemas.results import CHECKS_COLUMN
 
 _NOUNS = (
@@ -41,6 +42,11 @@ class Subject:
         named = {Kind.TRANSLATIONS: "translations", Kind.CONTENT: "texts", Kind.REPLIES: "replies"}
         return named.get(self.kind, self.noun)
 
+    def called(self, column: str) -> str:
+        """A column in words; one that the output renamed by the name that it had."""
+        before = {new: name for name, new in self.source.manifest.renamed_columns.items()}
+        return f"{name_of(before[column])} (of the input)" if column in before else name_of(column)
+
     def counted(self, number: int) -> str:
         """So many rows, in words."""
         return plural(number, self.noun)
@@ -57,7 +63,13 @@ def look_into(source: Source, by: tuple[str, ...]) -> Subject:
     groupings = find_groupings(source, measure, by) if measure else []
     names = [name for name in source.answer_columns if name not in _NO_FIELDS] if kind is Kind.COLUMNS else []
     fields = [FieldTally(name, source.schema.field(name).type) for name in names]
-    return Subject(source, kind, measure, tally(source, measure, groupings, fields), _noun(source, kind))
+    counted = tally(source, measure, groupings, fields)
+    for grouping in counted.groupings:
+        if grouping.overflowed and grouping.is_asked:
+            raise UsageError(
+                f"column {grouping.column!r} has more than {MAX_KEPT:,} values: rows cannot be grouped by it"
+            )
+    return Subject(source, kind, measure, counted, _noun(source, kind))
 
 
 def _noun(source: Source, kind: Kind) -> str:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from jobs.report.fields import FieldTally
 from jobs.report.groups import Grouping
-from jobs.report.measure import Measure, encoded
+from jobs.report.measure import COMPLAINED, Measure, encoded
 from jobs.report.source import Position, Source
 from schemas.envelope import STATUS_COLUMN, Status
 from schemas.results import CHECKS_COLUMN
@@ -148,7 +148,7 @@ def _choose(
     if source.has("uncertainty"):
         found.least_certain.add(file, start, _numbers(batch, "uncertainty"))
     if source.has(CHECKS_COLUMN) and CHECKS_COLUMN in batch.schema.names:
-        failed = _is(Measure(CHECKS_COLUMN).classes(batch), "failed a check")
+        failed = _is(Measure(CHECKS_COLUMN).classes(batch), COMPLAINED)
         found.complained.add(file, start, np.where(failed, keys, np.nan))
         keys = np.where(failed, np.nan, keys)
     if measure and measure.good and measure.column != CHECKS_COLUMN:

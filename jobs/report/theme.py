@@ -32,7 +32,6 @@ DARK = {
 SENTIMENT_COLOURS = {"positive": POSITIVE, "neutral": NEUTRAL, "mixed": MIXED, "negative": NEGATIVE}
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 WIDE, HALF, NARROW = 980, 470, 330
-_VEGA_LITE = "6.4"
 
 
 def styled(chart: Any, width: int) -> dict[str, Any]:
@@ -66,7 +65,7 @@ def to_svg(chart: Any, width: int) -> str:
     """The chart as an SVG element without a size of its own: it fits the page."""
     import vl_convert
 
-    svg = vl_convert.vegalite_to_svg(styled(chart, width), vl_version=_VEGA_LITE)
+    svg = vl_convert.vegalite_to_svg(styled(chart, width))
     head, _, body = svg.partition(">")
     box = head.split('viewBox="', 1)[1].split('"', 1)[0]
     return f'<svg viewBox="{box}" style="max-width:{box.split()[2]}px" aria-hidden="true">{body}'
@@ -77,7 +76,7 @@ def to_png(chart: Any, width: int) -> bytes:
     import vl_convert
 
     spec = {**styled(chart, width), "background": PAPER, "padding": 16}
-    return bytes(vl_convert.vegalite_to_png(spec, vl_version=_VEGA_LITE, scale=2))
+    return bytes(vl_convert.vegalite_to_png(spec, scale=2))
 
 
 def dark_rules() -> Sequence[tuple[str, str]]:

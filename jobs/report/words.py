@@ -98,6 +98,7 @@ def shown(value: Any, limit: int, lines: bool = False) -> str:
         lines: keep its line breaks, the first sixteen.
     """
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    text = text.lower() if isinstance(value, bool) else text
     cut = text[: _READ * limit]
     if lines:
         kept = [line.strip() for line in cut.strip().splitlines()]

@@ -10,6 +10,7 @@ from jobs.report.blocks import Draw
 from jobs.report.pictures.common import BAR, LINE, called, categories, data, filled, outside, room
 from jobs.report.words import percent
 
+_GAP = 20
 _LABELLED, _NAMED = 0.09, 0.16
 """Shares that are large enough for their percentage, and for the name of their part."""
 
@@ -40,7 +41,7 @@ def bars(rows: Sequence[tuple[str, float, str]], colours: Sequence[str] | None =
 
 
 def shares(groups: Sequence[tuple[str, Sequence[float], str]], parts: Sequence[str], colours: Sequence[str]) -> Draw:
-    """A bar of 100 % for each group, cut into shares; the first bar's parts are named above it.
+    """A bar of 100 % for each group, cut into shares; the first large part of a kind is named above it.
 
     Args:
         groups: name, the share of each part, and what is written at the end.
@@ -49,7 +50,8 @@ def shares(groups: Sequence[tuple[str, Sequence[float], str]], parts: Sequence[s
     names = called([name for name, _, _ in groups])
     values = [one for name, (_, cut, _) in zip(names, groups, strict=True) for one in _cut(name, cut, parts, colours)]
     ends = [{"name": name, "end": end, "at": 1.0} for name, (_, _, end) in zip(names, groups, strict=True)]
-    named = [one for one in values if one["name"] == names[0] and one["share"] >= _NAMED]
+    large = [one for one in values if one["share"] >= _NAMED]
+    named = list({one["part"]: one for one in reversed(large)}.values())
 
     def draw(width: int) -> Any:
         y = categories(width, names)
@@ -58,9 +60,9 @@ def shares(groups: Sequence[tuple[str, Sequence[float], str]], parts: Sequence[s
         marks = base.mark_bar(height=BAR, stroke=theme.PAPER, strokeWidth=1.5).encode(x=x, x2="end:Q", color=filled())
         inside = base.mark_text(fontSize=11.5).encode(x="middle:Q", text="label:N", color=filled("ink"))
         after = alt.Chart(data(ends)).mark_text(align="left", dx=7, fill=theme.MUTED)
-        over = alt.Chart(data(named)).mark_text(dy=-20, fontSize=11.5, fill=theme.MUTED)
+        over = alt.Chart(data(named)).mark_text(dy=-19, fontSize=11.5, fill=theme.MUTED)
         texts = after.encode(x="at:Q", y=y, text="end:N") + over.encode(x="middle:Q", y=y, text="part:N")
-        return (marks + inside + texts).properties(height=LINE * len(ends))
+        return (marks + inside + texts).properties(height=(BAR + _GAP) * len(ends))
 
     return draw
 

@@ -65,7 +65,7 @@ def dots(rows: Sequence[tuple[str, float, float, float, str]], middle: float, fo
 def heat(
     down: Sequence[str], across: Sequence[str], cells: Sequence[Sequence[float]], labels: Sequence[Sequence[str]]
 ) -> Draw:
-    """A table of shares, the darker the larger.
+    """A table of shares, the stronger the colour the larger.
 
     Args:
         cells: for each row, values in [0, 1].

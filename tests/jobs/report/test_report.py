@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.report.chapters import make_chapter
 from jobs.report.make import make_report
+from jobs.report.source import open_source
 from jobs.samples import write_own
 from pipeline.errors import UsageError
+from schemas.evaluation import (
+    Evaluation,
+    FieldScore,
+    Figure,
+    HumanCeiling,
+    LabelFigures,
+    Reliability,
+    ReliabilityBin,
+    Slice,
+    Slices,
+    WorstSlice,
+)
 from tests.jobs.test_cli import invoke
 
 MARK = "EVIL"
@@ -59,10 +74,10 @@ TAGS = {
     *("html", "head", "meta", "title", "style", "body", "main", "header", "nav", "ol", "ul", "li", "a", "p", "h1"),
     *("h2", "h3", "h4", "h5", "b", "strong", "small", "span", "div", "section", "article", "figure", "figcaption"),
     *("table", "thead", "tbody", "tr", "th", "td", "dl", "dt", "dd", "footer", "svg", "g", "path", "text"),
-    *("line", "rect"),
+    *("line", "rect", "i"),
 }
 STYLING = {
-    *("lang", "charset", "name", "content", "http-equiv", "class", "id", "href", "dir", "scope", "data-label", "role"),
+    *("lang", "charset", "name", "content", "http-equiv", "class", "id", "href", "dir", "scope", "role"),
     *("aria-label", "aria-hidden", "style", "viewbox", "fill", "stroke", "stroke-width", "stroke-miterlimit"),
     *("stroke-dasharray", "stroke-dashoffset", "stroke-linecap", "stroke-opacity", "transform", "width", "height"),
     *("d", "x", "y", "x1", "x2", "y1", "y2", "opacity", "fill-opacity", "font-family", "font-size", "font-weight"),
@@ -122,6 +137,7 @@ def poison(output: Path) -> None:
     for info in manifest["inputs"]:
         info["path"] = evil
     (output / "manifest.json").write_text(json.dumps(manifest))
+    (output / "evaluation.json").write_text(evaluation(evil, HOSTILE[3]))
 
 
 Report = Callable[..., str]
@@ -144,7 +160,7 @@ def all_tasks(tmp_path: Path, run, write_parquet) -> tuple[str, ...]:
     """A run of each task with the scripted engine."""
     for sample in ("sentences", "briefs", "conversations", "tickets"):
         write_own(sample, tmp_path / f"{sample}.parquet")
-    schema = Path("jobs/data/order.schema.json").absolute()
+    schema, labels = (Path("jobs/data", name).absolute() for name in ("order.schema.json", "labels.toml"))
     days = [f"2025-{1 + i % 12:02}-{1 + i % 28:02}" for i in range(60)]
     columns = {
         "text": [f"It is {i % 50} times good." for i in range(59)] + [None],
@@ -152,46 +168,62 @@ def all_tasks(tmp_path: Path, run, write_parquet) -> tuple[str, ...]:
         "shop": ["a<b>", "c"] * 30,
     }
     run(write_parquet(columns, "reviews.parquet"), "sentiment", options={"aspect_names": ["price", "sound"]})
-    run(tmp_path / "sentences.parquet", "translate", task="translate", options={"to": ["es"]}, limit=20)
-    run(tmp_path / "briefs.parquet", "generate", task="generate", limit=20)
-    run(tmp_path / "conversations.parquet", "reply", task="reply", limit=20, context_tokens=16_384)
-    run(tmp_path / "tickets.parquet", "extract", task="extract", options={"json_schema": str(schema)}, limit=20)
-    run(
-        tmp_path / "tickets.parquet", "classify", task="classify", options={"labels": "jobs/data/labels.toml"}, limit=20
-    )
+    run(tmp_path / "sentences.parquet", "translate", task="translate", options={"to": ["es"]}, limit=8)
+    run(tmp_path / "briefs.parquet", "generate", task="generate", limit=8)
+    run(tmp_path / "conversations.parquet", "reply", task="reply", limit=8, context_tokens=16_384)
+    run(tmp_path / "tickets.parquet", "extract", task="extract", options={"json_schema": str(schema)}, limit=8)
+    run(tmp_path / "tickets.parquet", "classify", task="classify", options={"labels": str(labels)}, limit=8)
     return ("sentiment", "translate", "generate", "reply", "extract", "classify")
 
 
-def test_every_task_has_its_chapter_and_hostile_rows_stay_text(all_tasks, report, tmp_path: Path) -> None:
-    page = check_harmless(report(*all_tasks))
-    said = " ".join(" ".join(text for _, text in page.texts).split())
+def check_chapters(outputs: list[Path]) -> None:
+    """Each run is told in full."""
+    chapters = [make_chapter(open_source(output), (), i) for i, output in enumerate(outputs)]
+    blocks = [block for chapter in chapters for section in chapter.sections for block in section.blocks]
+    said = {*(chapter.title for chapter in chapters), *(block.title for block in blocks)}
     for words in (
         "Sentiment of 60 reviews",
         "Most positive",
-        "1 result failed",
-        "is the mean’s 95 % interval",
-        "Best liked",
-        "Translations of 20 sentences",
+        "Most negative",
+        "Most uncertain",
+        "1 result failed (2\u00a0%)",
+        "Translations of 8 sentences",
         "Side by side",
-        "Texts written from 20 briefs",
+        "Texts written from 8 briefs",
         "What was written",
-        "Replies to 20 conversations",
-        "needs a person",
-        "of 20 tickets",
+        "Replies to 8 conversations",
+        "Drafts",
+        "“extract” of 8 tickets",
         "The columns",
-        "duplicates",
+        "Labels of 8 tickets",
+        "What it was run with",
     ):
         assert words in said, words
+    charts = {block.name for block in blocks if block.kind == "figure"}
+    assert {
+        "labels",
+        "scores",
+        "uncertainty",
+        "aspects",
+        "over-time-1",
+        "by-1",
+        "intents",
+        "checks",
+        "savings",
+    } <= charts
+
+
+def test_every_task_has_its_chapter_and_hostile_texts_stay_texts(all_tasks, report, tmp_path: Path) -> None:
+    check_chapters([tmp_path / name for name in all_tasks])
     for name in all_tasks:
         poison(tmp_path / name)
     page = check_harmless(report(*all_tasks))
     said = "".join(text for _, text in page.texts)
     assert f"<script>alert('{MARK}')</script>" in said
     assert len(said) < 400_000
-    markdown = report(*all_tasks, form="md")
-    found = [markdown[max(0, m.start() - 60) : m.end() + 60] for m in re.finditer(r"<(?!br>)|https?:(?!&)", markdown)]
-    assert not found
-    assert "](javascript" not in markdown
+    markdown = report("extract", "reply", form="md")
+    assert MARK in markdown
+    assert not re.search(r"<(?!br>)|https?:(?!&)|\]\(javascript", markdown)
 
 
 def test_names_of_columns_are_text_too(run, write_parquet, report) -> None:
@@ -230,23 +262,43 @@ def test_an_empty_run_has_a_report(run, write_parquet, report) -> None:
     assert "Sentiment of 0" in report()
 
 
+def evaluation(run_id: str, label: str) -> str:
+    """What an evaluation of 20 rows would have left."""
+    figure = Figure(value=0.8, low=0.7, high=0.9, rows=20, about=label)
+    bins = [ReliabilityBin(low=0.5, high=1.0, rows=20, confidence=0.9, accuracy=0.8)]
+    found = Evaluation(
+        run_id=run_id,
+        task="sentiment",
+        evaluated=datetime(2026, 1, 1, tzinfo=UTC),
+        gold=label,
+        columns={label: label},
+        results=20,
+        ok=20,
+        compared=20,
+        resamples=100,
+        seed=0,
+        headline={"accuracy": figure, label: figure},
+        labels=LabelFigures(source=label, labels=[label, "bad"], confusion=[[8, 2], [2, 8]], per_label=[]),
+        reliability=Reliability(bins=bins, ece=0.1, brier=0.3),
+        human=HumanCeiling(rows=20, ratings=100, draws=10, figures={"accuracy": 0.7, label: 0.9}),
+        fields=[FieldScore(field=label, gold=3, predicted=2, correct=1, precision=0.5, recall=None, f1=0.4)],
+        slices=[
+            Slices(
+                by=[label],
+                min_rows=5,
+                slices=[Slice(where={label: label}, rows=20, figures={label: figure})],
+                worst=[WorstSlice(figure=label, where={label: label}, value=0.1, overall=0.2)],
+            )
+        ],
+        notes=[label],
+    )
+    return found.model_dump_json()
+
+
 def test_an_evaluation_beside_the_results_is_told(run, write_parquet, report, tmp_path: Path) -> None:
     manifest = run(write_parquet({"text": [f"text {i}" for i in range(20)]}))
-    figure = {"value": 0.8, "low": 0.7, "high": 0.9, "rows": 20, "about": "share of labels, 0 to 1"}
-    bins = [{"low": 0.5, "high": 1.0, "rows": 20, "confidence": 0.9, "accuracy": 0.8}]
-    (tmp_path / "out/evaluation.json").write_text(
-        json.dumps(
-            {
-                "run_id": manifest.run_id,
-                "compared": 20,
-                "headline": {"accuracy": figure},
-                "labels": {"source": "gold", "labels": ["good", "bad"], "confusion": [[8, 2], [2, 8]]},
-                "reliability": {"bins": bins, "ece": 0.1, "brier": 0.3},
-                "human": {"rows": 20, "ratings": 100, "draws": 10, "figures": {"accuracy": 0.7}},
-                "something": "new",
-            }
-        )
-    )
+    file = tmp_path / "out/evaluation.json"
+    file.write_text(evaluation(manifest.run_id, "good"))
     page = report()
     for words in (
         "How good it is",
@@ -255,7 +307,9 @@ def test_an_evaluation_beside_the_results_is_told(run, write_parquet, report, tm
         "As good as one person",
     ):
         assert words in page, words
-    (tmp_path / "out/evaluation.json").write_text('{"run_id": "another"}')
+    file.write_text(evaluation("another", "good"))
+    assert "How good it is" not in report()
+    file.write_text("{")
     assert "How good it is" not in report()
 
 
