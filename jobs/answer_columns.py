@@ -1,6 +1,6 @@
 """The answer columns of runs, by kind; and their values as codes of bins, so that runs can be compared."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -57,14 +57,23 @@ def kind_of(columns: Sequence[pa.ChunkedArray], choices: frozenset[str]) -> Kind
         return Kind.LENGTH
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return None
-    values = _distinct(columns)
     num_rows = sum(len(column) - column.null_count for column in columns)
-    few = len(values) <= min(MAX_VALUES, num_rows // _REPEATS)
-    return Kind.CATEGORY if few or (values and choices.issuperset(values)) else Kind.LENGTH
+    return Kind.CATEGORY if has_categories(_distinct(columns), num_rows, choices) else Kind.LENGTH
+
+
+def has_categories(values: Collection[str], num_rows: int, choices: frozenset[str]) -> bool:
+    """Whether these different values, of so many rows, are categories: few that come again, or what was to choose."""
+    return bool(values) and (len(values) <= min(MAX_VALUES, num_rows // _REPEATS) or choices.issuperset(values))
 
 
 def _distinct(columns: Sequence[pa.ChunkedArray]) -> list[str]:
-    found = {value for column in columns for value in pc.unique(column).to_pylist() if value is not None}
+    """The different values, or some of them if they are too many for categories."""
+    found: set[str] = set()
+    for chunk in (chunk for column in columns for chunk in column.chunks):
+        values = pc.drop_null(pc.unique(chunk))
+        found.update(values.slice(0, 100 * MAX_VALUES).to_pylist())
+        if len(found) >= 100 * MAX_VALUES:
+            break
     return sorted(found)
 
 

@@ -43,10 +43,10 @@ def compare(
     pair = RunPair(one, other, pairing, canary)
     pair.restrict(only)
     shifts, rates = pair.shifts(_usual_shifts([RunOutput.of(path) for path in usual], one)), pair.rates()
-    adjusted = holm([found.p for found in (*shifts, *rates)])
+    adjusted = holm([*(shift.p for shift in shifts), *(rate.p for rate in rates)])
     shifts = [found.model_copy(update={"p": p}) for found, p in zip(shifts, adjusted, strict=False)]
     rates = [found.model_copy(update={"p": p}) for found, p in zip(rates, adjusted[len(shifts) :], strict=True)]
-    found = Comparison(
+    comparison = Comparison(
         a=_side(one),
         b=_side(other),
         canary=canary,
@@ -59,7 +59,7 @@ def compare(
         differences=differences(one.manifest, other.manifest),
         findings=[],
     )
-    return found.model_copy(update={"findings": list(judge(found))})
+    return comparison.model_copy(update={"findings": list(judge(comparison))})
 
 
 def _refuse_other_task(a: RunOutput, b: RunOutput) -> None:

@@ -157,7 +157,7 @@ class RunPair:
             return np.zeros(len(self._pairing.rows_a))
         rows = self._pairing.rows_a, self._pairing.rows_b
         uncertain = [numbers(c, Kind.NUMBER)[those] for c, those in zip(self._read(_UNCERTAINTY), rows, strict=True)]
-        return np.nan_to_num(1 - np.maximum(*uncertain))
+        return np.asarray(np.nan_to_num(1 - np.maximum(*uncertain)))
 
     def _named(self, found: Sequence[tuple[float, int, str]]) -> list[Flip]:
         pairs = [pair for _, pair, _ in found]
