@@ -9,9 +9,11 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from jobs.answer_figures import answer_figures
 from jobs.config import JobConfig
 from jobs.manifest import make_manifest
 from jobs.prepare import Prepared, prepare
+from jobs.run_output import RunOutput
 from jobs.running import Run, running
 from jobs.terminal import Terminal
 from pipeline import lifetime, metrics
@@ -37,7 +39,8 @@ def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
         prepared = prepare(config, run.run_id, run.folder.building, terminal.say)
         tally = answer(prepared, run, terminal)
         manifest = run.folder.commit(prepared.plan.layout, partial(make_manifest, config, prepared, run, tally))
-        record(config.store, entry_of(manifest, this_host()))
+        figures = answer_figures(RunOutput(run.folder.output, manifest))
+        record(config.store, entry_of(manifest, this_host(), figures.means, figures.shares))
     return manifest
 
 

@@ -1,6 +1,6 @@
 """The output folder of a complete run, read column by column: what a question about it needs, and no more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +69,18 @@ class RunOutput:
         """
         try:
             return self._dataset.to_table(columns=[name]).column(0)
+        except (OSError, pa.ArrowException) as error:
+            raise UsageError(f"cannot read the results of {self.folder}: {first_line(error)}") from None
+
+    def batches(self, name: str) -> Iterator[pa.Array]:
+        """One column, batch by batch.
+
+        Raises:
+            UsageError: if it cannot be read.
+        """
+        try:
+            for batch in self._dataset.to_batches(columns=[name]):
+                yield batch.column(0)
         except (OSError, pa.ArrowException) as error:
             raise UsageError(f"cannot read the results of {self.folder}: {first_line(error)}") from None
 

@@ -211,3 +211,10 @@ def plain_table(title: str | None, columns: list[str], rows: list[list[str]]) ->
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def print_wide(table: Table) -> None:
+    """Print a table with one line a row, however narrow the terminal is: names are there to be copied."""
+    console = Console(highlight=False)
+    console.width = max(console.width, console.measure(table, options=console.options.update(max_width=1_000)).maximum)
+    console.print(table)

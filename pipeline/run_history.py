@@ -6,8 +6,10 @@ upkeep leaves it alone.
 
 import logging
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
@@ -23,8 +25,17 @@ _LOG = logging.getLogger(__name__)
 _FOLDER = "runs"
 
 
-def entry_of(manifest: Manifest, host: Host) -> RunEntry:
-    """What the history keeps of a run."""
+def entry_of(
+    manifest: Manifest,
+    host: Host,
+    means: Mapping[str, float] = MappingProxyType({}),
+    shares: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+) -> RunEntry:
+    """What the history keeps of a run.
+
+    Args:
+        means, shares: of its answers, by column.
+    """
     recipe = Recipe(**manifest.recipe)
     return RunEntry(
         run_id=manifest.run_id,
@@ -44,6 +55,8 @@ def entry_of(manifest: Manifest, host: Host) -> RunEntry:
         seconds=manifest.seconds,
         rates=manifest.rates,
         incidents=manifest.incidents,
+        means=dict(means),
+        shares={name: dict(of) for name, of in shares.items()},
     )
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from jobs.config import nearest
-from jobs.terminal import Terminal, chatter_to, in_bytes, own_terminal, plain_table, printable
+from jobs.terminal import Terminal, chatter_to, in_bytes, own_terminal, plain_table, print_wide, printable
 from pipeline.errors import UsageError
 from pipeline.models import home
 
@@ -63,14 +62,7 @@ def show_store(
         print(json.dumps([one.model_dump(mode="json") for one in held], indent=2))
     elif held:
         columns = ["recipe", "task", "model", "engine", "parts", "completions", "size", "oldest", "newest"]
-        _print_table(columns, [_summary_row(one) for one in held])
-
-
-def _print_table(columns: list[str], rows: list[list[str]]) -> None:
-    """One line a row, however narrow the terminal is: names are there to be copied."""
-    console, table = Console(highlight=False), plain_table(None, columns, rows)
-    console.width = max(console.width, console.measure(table, options=console.options.update(max_width=1_000)).maximum)
-    console.print(table)
+        print_wide(plain_table(None, columns, [_summary_row(one) for one in held]))
 
 
 def _summary_row(one: "ScopeSummary") -> list[str]:
@@ -191,4 +183,4 @@ def _say_done(done: "dict[str, Rewriting]", now: str = "now") -> None:
             print(f"removed {one.removed_files:,} temporary files of {printable(name)}")
     if rows:
         columns = ["recipe", *(cell for what in ("parts", "completions", "size") for cell in (what, now))]
-        _print_table(columns, rows)
+        print_wide(plain_table(None, columns, rows))
