@@ -1,5 +1,9 @@
 """The commands that hold runs against each other: `compare`, `history`, `trial`."""
 
+import json
+import os
+import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +11,10 @@ import typer
 from rich.console import Console
 
 from jobs.cli.job_commands import GATE_FAILED
+from jobs.cli.store_commands import StoreOption
+from jobs.config import merge, read_config_file
+from jobs.terminal import chatter_to, own_terminal, plain_table, print_wide, printable
+from pipeline.models import home
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
@@ -68,6 +76,95 @@ def compare(
         raise typer.Exit(GATE_FAILED)
 
 
+def history(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="A folder that holds outputs, at any depth. [default: all runs that the store knows of]"),
+    ] = None,
+    store: StoreOption = None,
+    task: Annotated[str | None, typer.Option(help="Only runs of this task.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only the last N runs.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show runs over time: rows, failures, speed, mean answers, and where the model or the recipe became another."""
+    from jobs.history import HISTORY_COLUMNS, history_of, history_of_store, history_rows
+
+    with chatter_to(Path(os.devnull)):
+        runs = history_of(folder) if folder else history_of_store(store or str(home() / "store"))
+    chosen = [run for run in runs if task in (None, run.task)][-(last or len(runs) or 1) :]
+    if as_json:
+        print(json.dumps([run.model_dump(mode="json") for run in chosen], indent=2))
+    elif chosen:
+        rows = [[printable(cell) for cell in row] for row in history_rows(chosen)]
+        print_wide(plain_table(None, HISTORY_COLUMNS, rows))
+    else:
+        print("no runs yet")
+
+
+def trial(
+    inputs: Annotated[list[str], typer.Argument(help="Parquet files, folders or globs.", metavar="INPUT...")],
+    task: Annotated[str | None, typer.Option(help="The task to try. [default: sentiment]")] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="A model to try; may be repeated. [default: the configuration's]"),
+    ] = None,
+    prompts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--prompt",
+            help="A prompt to try, as a TOML file of the task's options and prompt_form; may be repeated. "
+            "[default: the task's own]",
+            metavar="FILE.TOML",
+        ),
+    ] = None,
+    sample: Annotated[int, typer.Option(min=1, help="How many rows, drawn at random.")] = 300,
+    seed: Annotated[int | None, typer.Option(help="Of the random draw.")] = None,
+    rating: Annotated[
+        str | None, typer.Option(help="The input's column of human ratings, to hold scores against.")
+    ] = None,
+    price_per_hour: Annotated[float | None, typer.Option(min=0, help="Of the machine, to project costs.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep each run's output in this folder, for compare or report.", metavar="DIR")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with what the runs have in common.")] = None,
+    text: Annotated[str | None, typer.Option(help="Column with the text. [default: a good guess]")] = None,
+    store: StoreOption = None,
+    engine: Annotated[str | None, typer.Option(help="vllm, or scripted.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Try models and prompts on a sample: quality, speed, tokens, and the time for all rows, side by side.
+
+    Each pair is a real run; its answers stay in the store, so nothing is paid for twice, nor by the run that follows.
+    """
+    from jobs.trial import Trial, Variant, read_variant, try_out
+    from jobs.trial_view import print_trial
+
+    common = {"inputs": inputs, "output": "trial", "task": task, "sample": sample, "seed": seed, "text": text}
+    base = {"task": "sentiment", **(read_config_file(config) if config else {})}
+    job = merge(base, os.environ, {**common, "store": store, "engine": engine})
+    variants = [read_variant(file, job.task) for file in prompts or ()] or [Variant()]
+    with tempfile.TemporaryDirectory() as scratch, own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
+        cells = try_out(
+            Trial(
+                config=job,
+                models=models or [job.model],
+                variants=variants,
+                folder=keep or Path(scratch),
+                keep=keep is not None,
+                rating=rating,
+                price_per_hour=price_per_hour,
+            ),
+            terminal,
+        )
+    if as_json:
+        print(json.dumps([cell.model_dump() for cell in cells], indent=2))
+    else:
+        print_trial(Console(highlight=False, markup=False), cells)
+    if not any(cell.rows for cell in cells):
+        raise typer.Exit(1)
+
+
 def add_watch_commands(app: typer.Typer) -> None:
-    """`compare`."""
-    app.command()(compare)
+    """`compare`, `history`, `trial`."""
+    for command in (compare, history, trial):
+        app.command()(command)
