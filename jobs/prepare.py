@@ -29,7 +29,7 @@ from pipeline.requests import Prompter, PromptFitter, PromptRules
 from pipeline.rows import longest_text_bytes
 from pipeline.survey import Survey, survey
 from pipeline.task import AnyTask, task_options
-from pipeline.tokens import ModelTokenizer, load_chat_template
+from pipeline.tokens import load_chat_template, load_tokenizer
 from schemas.arrow import arrow_schema
 from schemas.manifest import ModelInfo
 
@@ -209,7 +209,7 @@ def _rules(config: JobConfig, model: Model, task: AnyTask, reasoning_tokens: int
     if model.folder is not None:
         for question in _first_questions(task):
             if isinstance(question.decoding, Choice):
-                label_ids(question.decoding, ModelTokenizer(model.folder))
+                label_ids(question.decoding, load_tokenizer(model.folder))
         _check_context(model.folder, context)
     return PromptRules(folder, "", context, reasoning_tokens, config.on_too_long == "truncate")
 

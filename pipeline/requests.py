@@ -9,7 +9,7 @@ from pipeline.decoding import Choice, Decoding
 from pipeline.elements import Question, Request
 from pipeline.errors import RowError
 from pipeline.prompts import BLOCK_TOKENS, Border, Pad, PromptRenderer, Segment, Text, fingerprint
-from pipeline.tokens import BytesTokenizer, ModelTokenizer, TextEncoder, encode_all, load_chat_template
+from pipeline.tokens import BytesTokenizer, TextEncoder, encode_all, load_chat_template, load_tokenizer
 from schemas.envelope import ErrorClass
 
 
@@ -44,7 +44,7 @@ class PromptRules:
 
     def encoder(self) -> TextEncoder:
         """The model's tokenizer."""
-        return BytesTokenizer() if self.model_folder is None else ModelTokenizer(Path(self.model_folder))
+        return BytesTokenizer() if self.model_folder is None else load_tokenizer(Path(self.model_folder))
 
 
 def plain_template(messages: Sequence[Mapping[str, str]], thinking: bool) -> str:

@@ -76,6 +76,21 @@ class ModelTokenizer:
         return start
 
 
+def load_tokenizer(folder: Path) -> ModelTokenizer:
+    """The folder's tokenizer, read once in a process: a large vocabulary takes half a second.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    file = folder / "tokenizer.json"
+    return _tokenizer_of(folder, file.stat().st_mtime_ns if file.is_file() else None)
+
+
+@lru_cache(maxsize=4)
+def _tokenizer_of(folder: Path, changed: int | None) -> ModelTokenizer:
+    return ModelTokenizer(folder)
+
+
 class BytesTokenizer:
     """One token per UTF-8 byte: for the scripted engine, which has no model."""
 

@@ -21,9 +21,10 @@ from schemas.envelope import ErrorClass
 _LOG = logging.getLogger(__name__)
 
 _MAX_BARREN_DEATHS = 10
-"""So many in a row, with no answer between them, end the run. Finding one bad request among many takes three."""
-_DEATHS_OF_ONE = 3
-"""A request that was in flight so many times, and alone the last time, is what the engine dies of."""
+"""So many in a row, with no answer between them, end the run. Finding one bad request among many takes up to five."""
+_DEATHS_OF_ONE, _DEATHS_ALONE = 3, 2
+"""A request that was in flight so many times, and alone the last two, is what the engine dies of. Once alone would do,
+were there no other reasons to die: a request that a guilty one has made suspect would fail by chance."""
 _SINGLES = 4
 _LONGEST_PAUSE = 30.0
 
@@ -57,6 +58,7 @@ class SupervisedEngine:
         self._in_engine: dict[bytes, Request] = {}
         self._submitted: dict[bytes, float] = {}
         self._deaths: Counter[bytes] = Counter()
+        self._deaths_alone: Counter[bytes] = Counter()
         self._barren_deaths = 0
         self._failed: dict[bytes, Failure] = {}
         self._done: list[Answered] = []
@@ -149,8 +151,8 @@ class SupervisedEngine:
             _LOG.exception("the dead engine could not be closed")
         self._engine = None
         self._deaths.update(request.fingerprint for request in suspects)
-        num = self._deaths[suspects[0].fingerprint] if len(suspects) == 1 else 0
-        if num >= _DEATHS_OF_ONE:
+        if len(suspects) == 1 and self._is_guilty(suspects[0].fingerprint):
+            num = self._deaths[suspects[0].fingerprint]
             failure = Failure(ErrorClass.ENGINE_DIED, f"the engine died {num} times of it: {error.message}", num)
             self._fail(suspects[0].fingerprint, failure)
         else:
@@ -160,6 +162,11 @@ class SupervisedEngine:
         if self._barren_deaths >= _MAX_BARREN_DEATHS:
             message = f"the engine died {self._barren_deaths} times in a row without an answer: {error.message}"
             raise RunError(message, error.hint) from error
+
+    def _is_guilty(self, fingerprint: bytes) -> bool:
+        """Whether one that the engine has just died with, alone, is what it dies of."""
+        self._deaths_alone[fingerprint] += 1
+        return self._deaths[fingerprint] >= _DEATHS_OF_ONE and self._deaths_alone[fingerprint] >= _DEATHS_ALONE
 
     def _start_again(self) -> Engine:
         """A new engine, after a pause that grows with the deaths in a row; a start that fails is a death, too."""

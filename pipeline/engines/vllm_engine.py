@@ -4,7 +4,6 @@ Source of the settings: measured on two CPU cores (README, "Why it is built this
 overridden by name.
 """
 
-import gc
 import importlib.metadata
 import json
 import os
@@ -18,7 +17,7 @@ from pipeline.decoding import Choice, Decoding, FreeText, Json
 from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import Answered, EngineNeeds
 from pipeline.errors import EngineDied, RunError, UsageError
-from pipeline.tokens import ModelTokenizer, encode_all
+from pipeline.tokens import ModelTokenizer, encode_all, load_tokenizer
 from schemas.envelope import ErrorClass
 
 _MAX_NUM_SEQS = 128
@@ -113,6 +112,17 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
 
 
+def _compile_nothing() -> None:
+    """Keep torch from compiling, for this process.
+
+    `enforce_eager` speaks of the model only: vLLM's count of a token's rank among the log-probabilities is compiled all
+    the same, which costs the first choice 16 seconds on a new machine and two on any, and saves nothing that shows.
+    """
+    from torch import compiler
+
+    compiler.set_stance("force_eager")
+
+
 def engine_arguments(needs: EngineNeeds, on_cpu: bool) -> dict[str, Any]:
     """vLLM's arguments for a job: what the device and the job call for, then what the user said."""
     chosen: dict[str, Any] = {
@@ -174,7 +184,7 @@ class VllmEngine:
         self._failures: list[Answered] = []
         self._in_flight: dict[str, Request] = {}
         self._next = 0
-        self._tokenizer = ModelTokenizer(_folder(needs))
+        self._tokenizer = load_tokenizer(_folder(needs))
         self._params = lru_cache(maxsize=4096)(self._make_params)
         self._label_ids = lru_cache(maxsize=4096)(lambda choice: label_ids(choice, self._tokenizer))
         self._engine = self._start()
@@ -189,6 +199,8 @@ class VllmEngine:
 
             arguments = engine_arguments(self._needs, on_cpu=current_platform.is_cpu())
             self._max_num_seqs = int(arguments["max_num_seqs"])
+            if current_platform.is_cpu() and arguments["enforce_eager"]:
+                _compile_nothing()
             return LLMEngine.from_engine_args(EngineArgs(**arguments))
         except Exception as error:
             raise RunError(f"vLLM did not start: {_one_line(error)}", "the log file has vLLM's own words") from error
@@ -280,9 +292,7 @@ class VllmEngine:
         engine, self._engine = self._engine, None
         self._in_flight.clear()
         if engine is not None:
-            engine.engine_core.shutdown()
-            del engine
-            gc.collect()
+            engine.engine_core.shutdown()  # collects garbage itself, which takes half a second each time
 
 
 def split_reasoning(parser: Any, text: str, token_ids: list[int]) -> tuple[str | None, str, int]:
