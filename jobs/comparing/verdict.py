@@ -41,4 +41,4 @@ def _shift_line(shift: Shift) -> str:
     else:
         what = "mean length" if shift.kind is Kind.LENGTH else "mean"
         how = f"{what} {shift.mean_a:,.3g} → {shift.mean_b:,.3g}"
-    return f"{shift.column} has shifted: {how} (PSI {shift.psi:.2f}, by chance up to {shift.chance:.2f})"
+    return f"{shift.column} has shifted: {how} (PSI {shift.psi:.2f}, by chance up to {shift.chance:.3f})"

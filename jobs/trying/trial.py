@@ -225,7 +225,7 @@ def _speed(manifest: Manifest) -> _Speed | None:
     if not known:
         return None
     most: RunEntry = max(known, key=lambda entry: entry.counts.sent)
-    return _Speed(most.seconds["engine"] / most.counts.sent, most.seconds["engine_start"])
+    return _Speed(max(1e-3, most.seconds["engine"]) / most.counts.sent, most.seconds["engine_start"])
 
 
 def _tokens_per_row(run: RunOutput) -> tuple[float, float]:

@@ -22,7 +22,10 @@ def print_trial(console: Console, cells: Sequence[Cell]) -> None:
     for cell in cells:
         if cell.error:
             said = f"{cell.model}, {cell.prompt}: {cell.error}"
-            console.print(Text.assemble((f"{'no quality' if cell.rows else 'failed':<12}", "bold"), printable(said)))
+            console.print(
+                Text.assemble((f"{'no quality' if cell.rows else 'failed':<12}", "bold"), printable(said)),
+                soft_wrap=True,
+            )
 
 
 def _quality(cell: Cell, measures: Sequence[str]) -> Iterator[str]:
