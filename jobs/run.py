@@ -62,7 +62,7 @@ def _run_pipeline(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[s
     run.signals.drain()
     log = run.folder.log
     try:
-        with terminal.progress(prepared.rows), run.state.refreshing(prepared.rows):
+        with terminal.progress(prepared.rows), run.state.refreshing(prepared.rows), run.energy.measuring():
             try:
                 return _run_beam(prepared.plan)
             finally:

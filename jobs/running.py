@@ -6,13 +6,14 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from jobs.signals import Signals
 from jobs.terminal import Terminal, chatter_to
 from pipeline import lifetime
+from pipeline.energy import EnergyMeter
 from pipeline.errors import Interrupted, RunError, UsageError, first_line
 from pipeline.layout import LOG_NAME
 from pipeline.run_folder import RunFolder
@@ -48,6 +49,7 @@ class Run:
     folder: RunFolder
     state: StateFile
     signals: Signals
+    energy: EnergyMeter = field(default_factory=EnergyMeter)
 
 
 @contextmanager
