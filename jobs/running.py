@@ -13,6 +13,7 @@ from pathlib import Path
 from jobs.signals import Signals
 from jobs.terminal import Terminal, chatter_to
 from pipeline import lifetime
+from pipeline.energy import EnergyMeter
 from pipeline.errors import Interrupted, RunError, UsageError, first_line
 from pipeline.layout import LOG_NAME
 from pipeline.pace import PaceMeter
@@ -50,6 +51,7 @@ class Run:
     state: StateFile
     signals: Signals
     meter: PaceMeter = field(default_factory=PaceMeter)
+    energy: EnergyMeter = field(default_factory=EnergyMeter)
 
 
 @contextmanager

@@ -176,8 +176,7 @@ def _complete_lines(run: CompleteRun, output: Path, newest: bool) -> Iterator[st
     several = f", {run.results:,} results" if run.results != run.rows else ""
     redriven = f", redriven {run.redrives} times" if run.redrives > 1 else ", redriven once" if run.redrives else ""
     if newest and run.incomplete:
-        left = f"{run.incomplete.results_left:,} results left"
-        yield f"incomplete: stopped at its budget of {run.incomplete.reached}, {left}"
+        yield f"incomplete: stopped {run.incomplete}"
         yield "what was answered is stored; run the same command again to go on from there"
     what = ("written" if run.incomplete else "complete") if newest else "the folder has an older run, complete"
     took = f"finished {_moment(run.finished)} after {duration(run.seconds)}{redriven}"

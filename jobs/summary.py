@@ -55,6 +55,9 @@ def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]
     if counts.sent:
         speed += f"; engine {manifest.rates['engine_requests_per_second']:,.1f} requests/s"
     yield "speed", speed
+    if manifest.energy:
+        each, thousand = manifest.rates["joules_per_row"], manifest.rates["joules_per_1k_tokens"]
+        yield "energy", f"{manifest.energy.joules:,.0f} J ({each:,.2f} a row, {thousand:,.1f} for 1,000 tokens)"
     yield from _troubles(manifest)
     if counts.truncated:
         yield "cut", f"{counts.truncated:,} texts did not fit the context (meta.truncated)"
@@ -78,8 +81,7 @@ def _troubles(manifest: Manifest) -> Iterator[tuple[str, str]]:
     if damaged:
         yield "store", f"{damaged:,} damaged parts were skipped; what they held was asked again"
     if manifest.incomplete:
-        reached, left = manifest.incomplete.reached, manifest.incomplete.results_left
-        yield "stopped", f"at its budget of {reached}, {left:,} results left; the same command goes on with them"
+        yield "stopped", f"{manifest.incomplete}; the same command goes on with them"
     for skipped in manifest.skipped_inputs:
         yield "skipped", skipped.reason
 

@@ -11,6 +11,7 @@ NAMESPACE = "textmill"
 
 ROWS = "rows"
 UNIQUE = "unique"
+FOLLOW_UPS = "follow_ups"
 REUSED = "reused"
 SENT = "sent"
 ROWS_DONE = "rows_done_millionths"

@@ -176,10 +176,7 @@ class LookUpAnswers(beam.DoFn):
         lifetime.check_stop()
         gathered, self._gathered = self._gathered, {}
         known = self._index.find(list(gathered))
-        num_own = sum(completion.run_id == self._run_id for completion in known.values())
-        metrics.count(metrics.UNIQUE, len(gathered) - num_own)
-        metrics.count(metrics.REUSED, len(known) - num_own)
-        self._count_saved(known, gathered)
+        self._count(known, gathered)
         for block in in_blocks(gathered.items()):
             pending: Block[Pending] = Block()
             for key, (request, askers) in block:
@@ -188,14 +185,16 @@ class LookUpAnswers(beam.DoFn):
             count_answered(asker for one in pending if one.answer is not None for asker in one.askers)
             yield pending
 
-    def _count_saved(
-        self, known: Mapping[bytes, Completion], gathered: Mapping[bytes, tuple[Request, list[Asker]]]
-    ) -> None:
-        """Tokens that nobody computes: of answers in the store, and of those that more than one row asked for."""
-        for key, completion in known.items():
-            is_own = completion.run_id == self._run_id
-            metrics.count(metrics.STORED_TOKENS, 0 if is_own else completion.tokens)
-            metrics.count(metrics.DUPLICATE_TOKENS, (len(gathered[key][1]) - (not is_own)) * completion.tokens)
+    def _count(self, known: Mapping[bytes, Completion], gathered: Mapping[bytes, tuple[Request, list[Asker]]]) -> None:
+        """Count the requests, and the tokens that nobody computes: stored ones, and those that several rows ask for."""
+        own = {key for key, completion in known.items() if completion.run_id == self._run_id}
+        first_askers = [askers[0] for key, (_, askers) in gathered.items() if key not in own]
+        metrics.count(metrics.UNIQUE, len(first_askers))
+        metrics.count(metrics.FOLLOW_UPS, sum(bool(asker.case.answers) for asker in first_askers))
+        metrics.count(metrics.REUSED, len(known) - len(own))
+        metrics.count(metrics.STORED_TOKENS, sum(c.tokens for key, c in known.items() if key not in own))
+        saved = sum((len(gathered[key][1]) - (key not in own)) * c.tokens for key, c in known.items())
+        metrics.count(metrics.DUPLICATE_TOKENS, saved)
 
 
 def give_answers(block: Block[Pending]) -> Iterator[Any]:

@@ -44,7 +44,7 @@ class Counts(_Part):
     Most tasks have one result a row; those that have several (a translation for each language) say `results > rows`.
 
     `unique` counts different requests (fingerprints), of which `reused` were answered from the completion store and
-    `sent` went to the engine.
+    `sent` went to the engine; `follow_ups` of them were asked in later rounds: second tries, ways back.
     """
 
     rows: int = 0
@@ -52,6 +52,7 @@ class Counts(_Part):
     unique: int = 0
     reused: int = 0
     sent: int = 0
+    follow_ups: int = 0
     ok: int = 0
     failed: int = 0
     truncated: int = 0
@@ -88,22 +89,33 @@ class Incomplete(_Part):
     Attributes:
         reached: which one: `tokens`, `minutes` or `rows`.
         results_left: results that were not computed; they are failed ones of class `over_budget`.
+        requests_left: requests that were not sent: of these results, and second tries of others.
     """
 
     reached: str
     results_left: int
+    requests_left: int = 0
+
+    def __str__(self) -> str:
+        what = "results" if self.results_left else "second tries"
+        return f"at its budget of {self.reached}, {self.results_left or self.requests_left:,} {what} left"
 
 
 class Energy(_Part):
-    """What the devices took while the engine was at work, in joules; null: not to be measured here.
+    """What the devices took while the pipeline ran, in joules; null: not to be measured here.
 
     Attributes:
-        gpu_joules: of all GPUs that NVIDIA's driver knows, other processes' work included.
-        cpu_joules: of all CPU packages (RAPL), other processes' work included.
+        gpu_joules: of the GPUs that the process may use, other processes' work included.
+        cpu_joules: of all CPU packages, other processes' work included.
     """
 
     gpu_joules: float | None = None
     cpu_joules: float | None = None
+
+    @property
+    def joules(self) -> float:
+        """All that is known."""
+        return (self.gpu_joules or 0.0) + (self.cpu_joules or 0.0)
 
 
 class Redrive(_Part):

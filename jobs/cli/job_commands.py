@@ -16,6 +16,7 @@ from jobs.config import JobConfig, merge, parse_engine_args, parse_pairs, read_c
 from jobs.tasks import all_tasks, find_task
 from jobs.terminal import own_terminal
 from pipeline.task import AnyTask
+from schemas.manifest import Manifest
 
 TOO_MANY_FAILED = 3
 GATE_FAILED = 4
@@ -43,10 +44,15 @@ def execute(config: JobConfig, show: int, as_json: bool) -> None:
         if show:
             print_rows(console, manifest, output, show)
         print_summary(console, manifest, output)
+    exit_by(config, manifest)
+
+
+def exit_by(config: JobConfig, manifest: Manifest) -> None:
+    """End with the code that a written run deserves: rows that the budget left over have not failed."""
     left = manifest.incomplete.results_left if manifest.incomplete else 0
     if not config.allows_failed(manifest.counts.failed - left, manifest.counts.rows):
         raise typer.Exit(TOO_MANY_FAILED)
-    if left:
+    if manifest.incomplete:
         raise typer.Exit(BUDGET_SPENT)
 
 

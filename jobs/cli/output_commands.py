@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from jobs.cli.job_commands import TOO_MANY_FAILED, JsonOption
+from jobs.cli.job_commands import JsonOption, exit_by
 from jobs.config import parse_settings
 from jobs.terminal import own_terminal, printable
 from schemas.envelope import ErrorClass
@@ -43,7 +43,7 @@ def redrive(
     changes = parse_settings(settings or []) | ({} if max_failed is None else {"max_failed": max_failed})
     with own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
         redriven = run_again(output, [str(name) for name in classes or ()], changes, terminal)
-    manifest, counts, letters = redriven.manifest, redriven.manifest.counts, redriven.chosen.letters
+    manifest, letters = redriven.manifest, redriven.chosen.letters
     console = Console(highlight=False, markup=False)
     if as_json:
         print(manifest.model_dump_json(indent=2))
@@ -53,17 +53,18 @@ def redrive(
     else:
         which = f" of class {', '.join(classes)}" if classes else ""
         console.print(f"{output} has no dead letters{which}: nothing to do", soft_wrap=True)
-    if letters and not redriven.config.allows_failed(counts.failed, counts.rows):
-        raise typer.Exit(TOO_MANY_FAILED)
+    if letters:
+        exit_by(redriven.config, manifest)
 
 
 def status(
     output: OutputArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Say what an output folder is: complete, running, interrupted, failed, absent, or not Textmill's.
+    """Say what an output folder is: complete, incomplete, running, interrupted, failed, absent, or not Textmill's.
 
-    Exit codes, by the last run: 0 complete or running, 1 failed, 130 interrupted, 2 absent or not Textmill's.
+    Exit codes, by the last run: 0 complete or running, 1 failed, 5 stopped by its budget, 130 interrupted, 2 absent or
+    not Textmill's.
     """
     from jobs.status import look_at, status_lines
 
