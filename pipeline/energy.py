@@ -141,10 +141,10 @@ class EnergyMeter:
                 self._last.pop(number, None)
 
 
-def open_packages(folder: Path = _RAPL) -> list[Source]:
+def open_packages(folder: Path | None = None) -> list[Source]:
     """The CPU packages that may be read; memory and cores, which are parts of them or told apart, are left out."""
     found: list[Source] = []
-    for zone in sorted(folder.glob("intel-rapl:*")):
+    for zone in sorted((folder or _RAPL).glob("intel-rapl:*")):
         with suppress(OSError, ValueError):
             if (zone / "name").read_text().startswith("package"):
                 found.append(RaplPackage(zone))

@@ -57,14 +57,23 @@ def exit_by(config: JobConfig, manifest: Manifest) -> None:
 
 
 def foresee(
-    config: JobConfig, as_json: bool, per_hour: float | None = None, per_1k_tokens: float | None = None
+    config: JobConfig,
+    as_json: bool,
+    per_hour: float | None = None,
+    per_1k_tokens: float | None = None,
+    may_measure: bool = False,
 ) -> None:
-    """Print what a job would take; nothing is run."""
-    from jobs.forecasting.forecast import Prices, forecast
+    """Print what a job would take; nothing is run, unless `may_measure` and its time is not known otherwise."""
+    from jobs.forecasting.figures import Prices
+    from jobs.forecasting.forecast import forecast, measure
     from jobs.forecasting.view import print_forecast
 
+    prices = Prices(per_hour, per_1k_tokens)
     with own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
-        found = forecast(config, Prices(per_hour, per_1k_tokens), terminal.say)
+        found = forecast(config, prices, terminal.say)
+        if may_measure and found.seconds is None:
+            measure(config, terminal)
+            found = forecast(config, prices, terminal.say)
     if as_json:
         print(found.model_dump_json(indent=2))
     else:

@@ -2,12 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from jobs.cli.job_commands import foresee
-from jobs.config import merge, parse_pairs, parse_settings, read_config_file
+from jobs.config import change, merge, parse_settings, read_config_file
 
 _NOWHERE = "output-of-a-plan"
 
@@ -35,23 +35,21 @@ def plan(
     per_1k_tokens: Annotated[
         float | None, typer.Option("--price-per-1k-tokens", min=0, help="What 1,000 tokens cost, in and out.")
     ] = None,
+    may_measure: Annotated[
+        bool, typer.Option("--measure", help="If its time is not known, run 32 rows for real; their answers are kept.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Say what a job would take before anything is spent: requests, tokens, time, money, memory.
 
-    Rows are read, and rendered as the job would, but no engine starts and nothing is written. Time comes from earlier
-    runs of the same task and model on this machine, which the store keeps a record of. The same with a job's own flags:
-    `textmill <job> … --dry-run`.
+    Rows are read, and rendered as the job would, but no engine starts and nothing is written, unless with `--measure`.
+    Time comes from earlier runs of the same task and model on this machine, which the store keeps a record of. The same
+    with a job's own flags: `textmill <job> … --dry-run`.
     """
-    given: dict[str, Any] = {"inputs": inputs or None, "model": model, **parse_settings(settings or [])}
-    if option:
-        given["options"] = {name: _value(text) for name, text in parse_pairs("--option", option).items()}
     file = read_config_file(config) if config else {"task": task}
-    foresee(merge({"output": _NOWHERE, **file}, os.environ, given), as_json, per_hour, per_1k_tokens)
-
-
-def _value(text: str) -> Any:
-    return next(iter(parse_settings([f"options.value={text}"]).values()))
+    found = merge({"output": _NOWHERE, **file}, os.environ, {"inputs": inputs or None, "model": model})
+    changes = parse_settings([*(settings or ()), *(f"options.{pair}" for pair in option or ())])
+    foresee(change(found.model_dump(), changes), as_json, per_hour, per_1k_tokens, may_measure)
 
 
 def add_plan_commands(app: typer.Typer) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from jobs.forecasting.forecast import Forecast, Range
+from jobs.forecasting.figures import Forecast, Range
 from jobs.terminal import duration, in_bytes, printable
 
 
@@ -16,24 +16,20 @@ def print_forecast(console: Console, found: Forecast) -> None:
 
 
 def _lines(found: Forecast) -> Iterator[tuple[str, str]]:
-    sampled = "" if found.looked_at == found.rows else f", by {found.looked_at:,} of them drawn at random"
-    yield "rows", f"{found.rows:,}{sampled}"
+    yield "rows", f"{found.rows:,}"
     if found.failing:
         yield "would fail", ", ".join(f"{number:,} {name}" for name, number in found.failing.items())
-    later = " (later rounds included)" if found.sent > found.unique - found.stored else ""
-    yield "requests", f"{found.unique:,} unique, {found.stored:,} in the store, {found.sent:,} for the engine{later}"
-    cached = f", {found.cached_share:.0%} from the prefix cache" if found.cached_share else ""
+    error = f" (counts ± {found.sampling_error:.1%})" if found.sampling_error else ""
+    later = " with second tries and later rounds" if found.sent > found.unique - found.stored else ""
+    sent = f"{found.sent:,} for the engine{later}"
+    yield "requests", f"{found.unique:,} unique, {found.stored:,} in the store, {sent}{error}"
+    cached = f", {found.cached_share:.0%} from the prefix cache" if found.cached_share and found.sent else ""
     yield "tokens in", f"{_figure(found.prompt_tokens)}{cached}"
     if found.output_tokens is not None:
         yield "tokens out", _figure(found.output_tokens)
     else:
         yield "tokens out", f"at most {found.most_output_tokens:,}; no earlier run tells how many"
-    if found.seconds is not None:
-        basis = f", by {found.runs} earlier run{'s' if found.runs > 1 else ''} on this machine" if found.runs else ""
-        low, value, high = (duration(x) for x in (found.seconds.low, found.seconds.value, found.seconds.high))
-        yield "time", f"{value} ({low} … {high}){basis}" if found.sent else f"{value}, without an engine"
-    else:
-        yield "time", "not measured yet on this machine: run it with --sample 200 first"
+    yield "time", _time(found)
     if found.cost is not None:
         yield "cost", f"{found.cost.value:,.2f} ({found.cost.low:,.2f} … {found.cost.high:,.2f})"
     if found.memory is not None:
@@ -41,6 +37,14 @@ def _lines(found: Forecast) -> Iterator[tuple[str, str]]:
         yield "memory", f"{in_bytes(found.memory.needed)} ({parts}) of {in_bytes(found.memory.available)} available"
     for warning in found.warnings:
         yield "warning", warning
+
+
+def _time(found: Forecast) -> str:
+    if found.seconds is None:
+        return "not measured yet on this machine: `--measure` runs 32 rows, or run it with --sample 200"
+    low, value, high = (duration(x) for x in (found.seconds.low, found.seconds.value, found.seconds.high))
+    basis = f"by {found.runs} earlier run{'s' if found.runs > 1 else ''} on this machine"
+    return f"{value} ({low} … {high}), {basis if found.sent else 'without an engine'}"
 
 
 def _figure(found: Range) -> str:
