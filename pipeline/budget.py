@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pipeline import metrics
-from pipeline.elements import Failure, Pending
+from pipeline.elements import Failure, Pending, RowRef
 from schemas.envelope import ErrorClass
 
 BOUNDS = ("tokens", "minutes", "rows")
@@ -18,7 +18,8 @@ class Budget:
 
     Attributes:
         bounds: `tokens` of prompts and answers that the engine handles, `minutes` from the start of the run, `rows`
-            that ask the engine. At most what is in flight when a bound is reached comes on top of it.
+            that ask the engine, all of their questions in all rounds. At most what is in flight when a bound is reached
+            comes on top of it; of rows, those that ask the same as the last one.
         started: when the run began, in seconds since the epoch: workers are other processes.
     """
 
@@ -39,22 +40,28 @@ class Purse:
 
     def __init__(self, budget: Budget, clock: Callable[[], float] = time.time) -> None:
         self._budget, self._clock = budget, clock
-        self._rows = 0.0
+        self._counts_rows = any(name == "rows" for name, _ in budget.bounds)
+        self._begun: set[RowRef] = set()
 
     def refuse(self, pending: Pending) -> Failure | None:
         """Why a request may not be sent any more; None: it may, and counts from now on."""
         for name, bound in self._budget.bounds:
-            if self._spent(name) >= bound:
+            if self._spent(name) >= bound and not (name == "rows" and self._has_begun(pending)):
                 metrics.count(reached(name))
                 return Failure(ErrorClass.OVER_BUDGET, f"the run's budget of {bound:,g} {name} was spent before")
-        self._rows += sum(1 / asker.of for asker in pending.askers if not asker.case.answers)
+        if self._counts_rows:
+            self._begun.update(asker.case.ref for asker in pending.askers)
         return None
+
+    def _has_begun(self, pending: Pending) -> bool:
+        """Whether a row that asks this has asked before: what was paid for it is worth nothing without the rest."""
+        return any(asker.case.ref in self._begun for asker in pending.askers)
 
     def _spent(self, name: str) -> float:
         if name == "minutes":
             return (self._clock() - self._budget.started) / 60
         if name == "rows":
-            return round(self._rows, 6)
+            return len(self._begun)
         board = metrics.board()
         return board[metrics.PROMPT_TOKENS] + board[metrics.OUTPUT_TOKENS]
 
