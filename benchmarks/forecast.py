@@ -9,6 +9,7 @@ are both sides of tokens in and out and of the whole run's seconds, with the int
 
 import argparse
 import json
+import os
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,8 @@ def _foretold(name: str) -> dict[str, Figures]:
         _, planned, happened = (
             in_a_process(_HERE, "--act", act, "--folder", folder, "--input", file, "--job", name) for act, file in steps
         )
-    print(f"{name}, {job.model}: {job.first_rows} rows, then {job.rows} others")
+    load = f"load {os.getloadavg()[1]:.1f} of {os.cpu_count()} cores"
+    print(f"{name}, {job.model}: {job.first_rows} rows, then {job.rows} others; {load}")
     print(f"{'':12}{'forecast':>12}{'from':>12}{'to':>12}{'happened':>12}{'off by':>9}")
     for figure in _FIGURES:
         value, low, high = planned[figure], planned[f"{figure}, low"], planned[f"{figure}, high"]
@@ -109,8 +111,7 @@ def _run(name: str, folder: Path, file: str) -> Figures:
 def _plan(name: str, folder: Path, file: str) -> Figures:
     found = forecast(_config(name, folder, file), Prices(), lambda message: None)
     prompt, output = found.prompt_tokens, found.output_tokens or NOTHING
-    sent = NOTHING.model_copy(update=dict.fromkeys(("low", "value", "high"), float(found.sent)))
-    ranges = zip(_FIGURES, (sent, prompt, output, prompt.plus(output), found.seconds or NOTHING), strict=True)
+    ranges = zip(_FIGURES, (found.sent, prompt, output, prompt.plus(output), found.seconds or NOTHING), strict=True)
     figures = {}
     for figure, of in ranges:
         figures |= {figure: of.value, f"{figure}, low": of.low, f"{figure}, high": of.high}

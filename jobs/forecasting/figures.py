@@ -55,7 +55,7 @@ class Forecast(BaseModel):
         failing: rows that would fail before they are asked about, by error class.
         unique: different requests of the first round; `stored` of them are answered already.
         sent: requests that the engine would get, with what earlier runs asked in later rounds.
-        sampling_error: how far `unique`, `stored` and `sent` may be off, as a share (95 %); 0 if all were rendered.
+        sampling_error: how far `unique` and `stored` may be off, as a share (95 %); 0 if all were rendered.
         prompt_tokens: of those; `cached_share` of them come from the prefix cache, if that is known.
         output_tokens: null if neither earlier runs nor the task tell; then `most_output_tokens` bounds them.
         seconds: of all the run; null if nothing comparable ran on this machine.
@@ -73,7 +73,7 @@ class Forecast(BaseModel):
     failing: dict[str, int]
     unique: int
     stored: int
-    sent: int
+    sent: Range
     sampling_error: float
     prompt_tokens: Range
     cached_share: float | None

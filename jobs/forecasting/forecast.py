@@ -34,7 +34,7 @@ def forecast(config: JobConfig, prices: Prices, say: Say, most_rows: int = _MOST
     prepared = prepare(config, "forecast", Path(gettempdir()), say)
     counted = count_requests(prepared, most_rows)
     known = experience(prepared, config.store, config.engine_args)
-    sent = counted.unstored * counted.one_in * (known.again if known else 1.0)
+    sent = _sent(prepared, counted, known)
     prompt = _prompt_tokens(counted, sent)
     output = _output_tokens(prepared, counted, known)
     seconds = _seconds(prepared, known, sent, prompt, output)
@@ -50,7 +50,7 @@ def forecast(config: JobConfig, prices: Prices, say: Say, most_rows: int = _MOST
         failing={name: round(n * prepared.rows / counted.looked_at) for name, n in counted.failed.items()},
         unique=counted.unique * counted.one_in,
         stored=counted.stored * counted.one_in,
-        sent=round(sent),
+        sent=sent,
         sampling_error=_sampling_error(counted),
         prompt_tokens=prompt,
         cached_share=known.cached_share if known else None,
@@ -87,14 +87,26 @@ def _sampling_error(counted: Counted) -> float:
     return 1.96 * math.sqrt((1 - 1 / counted.one_in) / max(1, counted.unstored))
 
 
-def _prompt_tokens(counted: Counted, sent: float) -> Range:
+def _sent(prepared: Prepared, counted: Counted, known: Experience | None) -> Range:
+    """Requests for the engine: those of later rounds are as many as before, give or take what chance does to counts."""
+    first = counted.unstored * counted.one_in
+    again = known.again if known else 1.0
+    value, later_share = first * again, 1 - 1 / again
+    error = 0.0
+    if known and first and prepared.plan.task.rounds > 1:
+        now, before = value * later_share, known.requests * later_share
+        error = 1.96 * math.sqrt(max(1.0, now) + now**2 / max(1.0, before))
+    return around(value, math.hypot(error, value * _sampling_error(counted)))
+
+
+def _prompt_tokens(counted: Counted, sent: Range) -> Range:
     lengths = counted.prompt_lengths
     if not lengths:
         return NOTHING
     mean, num = statistics.fmean(lengths), len(lengths)
     missing = 1 - num / (counted.unstored * counted.one_in)  # a sample of all of them is no sample
     error = 1.96 * (statistics.stdev(lengths) if num > 1 else mean) * math.sqrt(missing / num)
-    return around(mean * sent, sent * math.hypot(error, mean * _sampling_error(counted)))
+    return around(mean * sent.value, math.hypot(sent.value * error, mean * (sent.high - sent.value)))
 
 
 def _output_tokens(prepared: Prepared, counted: Counted, known: Experience | None) -> Range | None:
@@ -113,11 +125,11 @@ def _output_tokens(prepared: Prepared, counted: Counted, known: Experience | Non
 
 
 def _seconds(
-    prepared: Prepared, known: Experience | None, sent: float, prompt: Range, output: Range | None
+    prepared: Prepared, known: Experience | None, sent: Range, prompt: Range, output: Range | None
 ) -> Range | None:
     if known is None or output is None:
         return None
-    return known.seconds(prepared.rows, sent, prompt.value, output.value)
+    return known.seconds(prepared.rows, sent.value, prompt.value, output.value)
 
 
 def _cost(prices: Prices, tokens: Range | None, seconds: Range | None) -> Range | None:

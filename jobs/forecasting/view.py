@@ -20,10 +20,10 @@ def _lines(found: Forecast) -> Iterator[tuple[str, str]]:
     if found.failing:
         yield "would fail", ", ".join(f"{number:,} {name}" for name, number in found.failing.items())
     error = f" (counts ± {found.sampling_error:.1%})" if found.sampling_error else ""
-    later = " with second tries and later rounds" if found.sent > found.unique - found.stored else ""
-    sent = f"{found.sent:,} for the engine{later}"
-    yield "requests", f"{found.unique:,} unique, {found.stored:,} in the store, {sent}{error}"
-    cached = f", {found.cached_share:.0%} from the prefix cache" if found.cached_share and found.sent else ""
+    later = " with second tries and later rounds" if round(found.sent.value) > found.unique - found.stored else ""
+    yield "requests", f"{found.unique:,} unique, {found.stored:,} in the store{error}"
+    yield "to the engine", f"{_figure(found.sent)}{later}"
+    cached = f", {found.cached_share:.0%} from the prefix cache" if found.cached_share and found.sent.value else ""
     yield "tokens in", f"{_figure(found.prompt_tokens)}{cached}"
     if found.output_tokens is not None:
         yield "tokens out", _figure(found.output_tokens)
@@ -44,7 +44,7 @@ def _time(found: Forecast) -> str:
         return "not measured yet on this machine: `--measure` runs 32 rows, or run it with --sample 200"
     low, value, high = (duration(x) for x in (found.seconds.low, found.seconds.value, found.seconds.high))
     basis = f"by {found.runs} earlier run{'s' if found.runs > 1 else ''} on this machine"
-    return f"{value} ({low} … {high}), {basis if found.sent else 'without an engine'}"
+    return f"{value} ({low} … {high}), {basis if found.sent.value else 'without an engine'}"
 
 
 def _figure(found: Range) -> str:
