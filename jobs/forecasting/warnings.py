@@ -21,7 +21,8 @@ def warnings_of_rows(counted: Counted, prepared: Prepared) -> Iterator[str]:
     if counted.truncated:
         yield f"{counted.truncated / looked_at:.1%} of the rows have a text that does not fit the context: it is cut"
     if counted.failed.total() > _MANY * looked_at:
-        yield f"{counted.failed.total() / looked_at:.0%} of the rows would fail: {_listed(counted.failed)}"
+        failed = Counter({name: round(number * counted.rows / looked_at) for name, number in counted.failed.items()})
+        yield f"{counted.failed.total() / looked_at:.0%} of the rows would fail: {_listed(failed)}"
     for name, number in counted.nulls.items():
         if number > _MOSTLY * looked_at:
             yield f"the column {prepared.plan.columns[name]} is null in {number / looked_at:.0%} of the rows"
