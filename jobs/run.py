@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from jobs.answer_figures import answer_figures
+from jobs.answer_figures import AnswerFigures, answer_figures
 from jobs.config import JobConfig
 from jobs.manifest import make_manifest
 from jobs.prepare import Prepared, prepare
@@ -39,9 +39,18 @@ def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
         prepared = prepare(config, run.run_id, run.folder.building, terminal.say)
         tally = answer(prepared, run, terminal)
         manifest = run.folder.commit(prepared.plan.layout, partial(make_manifest, config, prepared, run, tally))
-        figures = answer_figures(RunOutput(run.folder.output, manifest))
-        record(config.store, entry_of(manifest, this_host(), figures.means, figures.shares))
+        _remember(config.store, RunOutput(run.folder.output, manifest))
     return manifest
+
+
+def _remember(store: str, output: RunOutput) -> None:
+    """Put the run into the store's history: nothing that goes wrong with that undoes a run that is committed."""
+    try:
+        figures = answer_figures(output)
+    except RunError as error:
+        _LOG.warning("the run is in the history without its answers: %s", error.message)
+        figures = AnswerFigures()
+    record(store, entry_of(output.manifest, this_host(), figures.means, figures.shares))
 
 
 def answer(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[str]:

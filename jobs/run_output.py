@@ -51,9 +51,7 @@ class RunOutput:
     @property
     def text_columns(self) -> list[str]:
         """The columns that the task read, by their names in the output."""
-        renamed = self.manifest.renamed_columns
-        names = [renamed.get(column, column) for column in self.manifest.columns.values()]
-        return [name for name in names if name in self.schema and name != ID_COLUMN]
+        return [name for name in self.manifest.text_columns if name in self.schema and name != ID_COLUMN]
 
     @property
     def choice_labels(self) -> frozenset[str]:

@@ -99,7 +99,7 @@ def print_rows(console: Console, manifest: Manifest, output: Path, num_rows: int
 
 def print_results(console: Console, manifest: Manifest, found: Sequence[dict[str, Any]]) -> None:
     """Some results, for people: a table where answers are short, else one block for each."""
-    texts = [manifest.renamed_columns.get(name, name) for name in manifest.columns.values()]
+    texts = manifest.text_columns
     if not found:
         return
     answers = [name for name in manifest.answer_columns if any(row[name] is not None for row in found)]

@@ -4,7 +4,6 @@ Both count the whole device, other processes' work included. Where nothing tells
 is measured and nothing is lost.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline.gpus import visible_gpus
 from pipeline.watching import watching
 from schemas.manifest import Energy
 
@@ -152,30 +152,14 @@ def open_packages(folder: Path | None = None) -> list[Source]:
 
 
 def open_gpus() -> list[Source]:
-    """The GPUs that NVIDIA's driver knows and this process may use; none without a driver."""
+    """The GPUs that this process may use and that tell; none without a driver."""
     import pynvml
 
-    try:
-        pynvml.nvmlInit()
-        handles = _visible(pynvml)
-    except pynvml.NVMLError:
-        return []
     found: list[Source] = []
-    for handle in handles:
+    for handle in visible_gpus():
         with suppress(pynvml.NVMLError):
             found.append(_gpu(pynvml, handle))
     return found
-
-
-def _visible(nvml: Any) -> list[Any]:
-    """By CUDA_VISIBLE_DEVICES, which NVML itself does not heed, where that names numbers or whole devices."""
-    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    if named and all(name.isdigit() or name.startswith("GPU-") for name in named):
-        return [
-            nvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else nvml.nvmlDeviceGetHandleByUUID(name)
-            for name in named
-        ]
-    return [nvml.nvmlDeviceGetHandleByIndex(number) for number in range(nvml.nvmlDeviceGetCount())]
 
 
 def _gpu(nvml: Any, handle: Any) -> Source:

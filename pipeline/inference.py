@@ -188,11 +188,10 @@ class Complete(beam.DoFn):
         except RunError as error:
             raise lifetime.fail(error) from None
         metrics.count(metrics.ENGINE_US, round(1e6 * (time.monotonic() - started)))
-        for fingerprint, answer in answers:
-            if isinstance(answer, Completion):
-                others = len(self._pending[fingerprint].askers) - 1
-                metrics.count(metrics.DUPLICATE_TOKENS, others * answer.tokens)
-        _count_tokens([answer for _, answer in answers if isinstance(answer, Completion)])
+        completions = [(key, answer) for key, answer in answers if isinstance(answer, Completion)]
+        _count_tokens([answer for _, answer in completions])
+        saved = sum((len(self._pending[key].askers) - 1) * answer.tokens for key, answer in completions)
+        metrics.count(metrics.DUPLICATE_TOKENS, saved)
         block = Block(self._pending.pop(fingerprint)._replace(answer=answer) for fingerprint, answer in answers)
         count_answered(asker for pending in block for asker in pending.askers)
         return block

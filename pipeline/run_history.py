@@ -16,6 +16,7 @@ from apache_beam.io.filesystems import FileSystems
 from pydantic import ValidationError
 
 from pipeline.errors import UsageError, first_line
+from pipeline.gpus import visible_gpus
 from pipeline.prompts import Recipe
 from pipeline.whole_files import write_whole
 from schemas.manifest import Manifest
@@ -116,17 +117,10 @@ def _cpu() -> str:
 
 
 def _gpus() -> list[str]:
-    """The names of the GPUs that NVIDIA's driver knows; none without a driver."""
+    """The names of the GPUs that this process may use."""
     import pynvml
 
     try:
-        pynvml.nvmlInit()
+        return [str(pynvml.nvmlDeviceGetName(handle)) for handle in visible_gpus()]
     except pynvml.NVMLError:
         return []
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
-    except pynvml.NVMLError:
-        return []
-    finally:
-        pynvml.nvmlShutdown()

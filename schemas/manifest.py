@@ -215,3 +215,8 @@ class Manifest(_Part):
     results: list[FileInfo]
     dead_letters: list[FileInfo]
     redrives: list[Redrive] = Field(default_factory=list)
+
+    @property
+    def text_columns(self) -> list[str]:
+        """The columns that the task read, by their names in the output, each once."""
+        return list(dict.fromkeys(self.renamed_columns.get(name, name) for name in self.columns.values()))

@@ -5,6 +5,7 @@ from pathlib import Path
 from jobs.forecasting.figures import Memory
 from jobs.prepare import Prepared
 from pipeline.engines.vllm_engine import kv_cache_bytes
+from pipeline.gpus import visible_gpus
 from pipeline.run_history import this_host
 
 _PROCESS_BYTES = 3 << 29
@@ -35,8 +36,7 @@ def _on_gpu(weights: int, share: float) -> Memory | None:
     import pynvml
 
     try:
-        pynvml.nvmlInit()
-        found = pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(0))
+        found = pynvml.nvmlDeviceGetMemoryInfo(visible_gpus()[0])
     except pynvml.NVMLError:
         return None
     return Memory(

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.report.measure import encoded
-from jobs.report.source import is_text
+from jobs.report.source import is_string
 
 _MAX_DIFFERENT = 2000
 _KEPT = 4096
@@ -68,5 +68,5 @@ class FieldTally:
 def countable(kind: pa.DataType) -> bool:
     """Whether values of a type can be told apart as words."""
     return bool(
-        is_text(kind) or pa.types.is_boolean(kind) or pa.types.is_dictionary(kind) or pa.types.is_temporal(kind)
+        is_string(kind) or pa.types.is_boolean(kind) or pa.types.is_dictionary(kind) or pa.types.is_temporal(kind)
     )

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.report.measure import Measure, encoded
-from jobs.report.source import Source, is_text
+from jobs.report.source import Source, is_string
 from pipeline.errors import UsageError
 
 MAX_FOUND = 12
@@ -162,7 +162,7 @@ def _offered(name: str, values: pa.Array) -> Grouping | None:
         return None
     if _is_date(values):
         return Grouping(name, is_date=True)
-    groups = is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_dictionary(kind)
+    groups = is_string(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_dictionary(kind)
     if not groups:
         return None
     coded = encoded(values)
@@ -211,14 +211,14 @@ def _round_step(step: float) -> float:
 def _is_date(values: pa.Array) -> bool:
     if pa.types.is_date(values.type) or pa.types.is_timestamp(values.type):
         return True
-    if not is_text(values.type) or not len(values):
+    if not is_string(values.type) or not len(values):
         return False
     return all(_DATE.fullmatch(text) for text in values.slice(0, 1000).cast(pa.binary()).to_pylist())
 
 
 def _as_days(values: pa.Array) -> pa.Array:
     """Days since 1970; null for what is no date."""
-    if is_text(values.type):
+    if is_string(values.type):
         known = pc.if_else(pc.match_substring_regex(values.cast(pa.binary()), r"^\d{4}-\d{2}-\d{2}"), values, None)
         days = pc.strptime(pc.utf8_slice_codeunits(known.cast(pa.string()), 0, 10), "%Y-%m-%d", "s", error_is_null=True)
         values = days

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.report.source import Source, as_words, is_text
+from jobs.report.source import Source, as_words, is_string
 from schemas.results import CHECKS_COLUMN
 
 PASSED, COMPLAINED = "passed every check", "failed a check"
@@ -88,7 +88,7 @@ def encoded(array: pa.Array) -> pa.DictionaryArray:
     """The array by its different values, which are texts."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if is_text(array.type):
+    if is_string(array.type):
         array = array.cast(pa.binary())
     codes = array.dictionary_encode()
     return pa.DictionaryArray.from_arrays(codes.indices, pa.array(as_words(_texts(codes.dictionary)), pa.string()))

@@ -57,9 +57,7 @@ class Source:
     @cached_property
     def texts(self) -> tuple[str, ...]:
         """The columns that the task read, by their names in the results."""
-        renamed = self.manifest.renamed_columns
-        read = dict.fromkeys(renamed.get(name, name) for name in self.manifest.columns.values())
-        return tuple(name for name in read if name in self.schema.names)
+        return tuple(name for name in self.manifest.text_columns if name in self.schema.names)
 
     def has(self, name: str) -> bool:
         """Whether the task gave such a column."""
@@ -130,10 +128,10 @@ def _values(array: pa.Array) -> list[Any]:
     try:
         return list(array.to_pylist())
     except UnicodeDecodeError:
-        return list(array.cast(pa.binary()).to_pylist()) if is_text(array.type) else [None] * len(array)
+        return list(array.cast(pa.binary()).to_pylist()) if is_string(array.type) else [None] * len(array)
 
 
-def is_text(kind: pa.DataType) -> bool:
+def is_string(kind: pa.DataType) -> bool:
     """Whether it is one of Arrow's types of text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
@@ -142,7 +140,7 @@ def as_words(array: pa.Array) -> list[str | None]:
     """Texts, and anything else that a person could read, as `str`."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if is_text(array.type):
+    if is_string(array.type):
         return [None if b is None else b.decode(errors="replace") for b in array.cast(pa.binary()).to_pylist()]
     return [None if value is None else str(value) for value in pc.cast(array, pa.string()).to_pylist()]
 

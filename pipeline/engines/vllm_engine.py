@@ -115,15 +115,14 @@ def prepare_environment() -> None:
 
 
 def compile_as_asked(arguments: Mapping[str, Any], on_cpu: bool) -> None:
-    """Keep torch from compiling anything in this process, if the model is not compiled either, on a CPU.
+    """Have torch compile nothing in this process, if the model is not compiled either, on a CPU; else what it likes.
 
     `enforce_eager` speaks of the model only. vLLM's count of a token's rank among the log-probabilities is compiled all
     the same: the first choice waits for it, 16 seconds on a new machine and two on any, and nothing that shows is won.
     """
-    if on_cpu and arguments["enforce_eager"]:
-        from torch import compiler
+    from torch import compiler
 
-        compiler.set_stance("force_eager")
+    compiler.set_stance("force_eager" if on_cpu and arguments["enforce_eager"] else "default")
 
 
 def engine_arguments(needs: EngineNeeds, on_cpu: bool) -> dict[str, Any]:

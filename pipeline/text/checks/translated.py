@@ -7,7 +7,7 @@ import regex  # type: ignore[import-untyped]
 from pipeline.text.checks.verdict import verdict
 from pipeline.text.languages import is_language, language_name
 from pipeline.text.spans import without_spans
-from pipeline.text.words import DENSE_CHAR, UNSPACED_CHAR, WORD
+from pipeline.text.words import DENSE_CHAR, WORD, folded_words
 from schemas.results import Check
 
 _MIN_COPY_LETTERS = 12
@@ -60,13 +60,9 @@ def _is_cased(word: str) -> bool:
 
 def _overlap(one: str, other: str) -> float:
     """Share of the words of both that they have in common; of characters in scripts without spaces."""
-    ones, others = (Counter(_units(text.casefold())) for text in (one, other))
+    ones, others = (Counter(folded_words(text)) for text in (one, other))
     total = ones.total() + others.total()
     return 2 * (ones & others).total() / total if total else 0.0
-
-
-def _units(text: str) -> list[str]:
-    return [*WORD.findall(text), *UNSPACED_CHAR.findall(text)]
 
 
 def length_ratio(source: str, output: str, low: float = 0.33, high: float = 3.0) -> Check:
