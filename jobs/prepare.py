@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import ValidationError
 
+from jobs.cascading.rule import CascadeRule
 from jobs.config import JobConfig, nearest, validation_line
 from jobs.tasks import find_task
 from pipeline.budget import Budget
@@ -51,6 +52,7 @@ class Prepared:
         survey: what is read, and what is left out.
         rows: how many rows of it.
         calibration: the one that is used, for the manifest.
+        cascade: how rows are shared with cheaper models.
     """
 
     plan: Plan
@@ -59,6 +61,7 @@ class Prepared:
     survey: Survey
     rows: int
     calibration: CalibrationUse | None
+    cascade: CascadeRule | None = None
 
 
 def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepared:
@@ -159,9 +162,15 @@ def _longest_text(parts: Sequence[Part], schema: pa.Schema, columns: Mapping[str
 
 def _resolve(config: JobConfig, say: Say) -> Model:
     if config.engine == "scripted":
-        return Model("scripted", None, "scripted")
+        name = scripted_name(config)
+        return Model(name, None, name)
     vllm_version()
     return resolve_model(config.model, config.revision, say)
+
+
+def scripted_name(config: JobConfig) -> str:
+    """What the scripted engine is called: models that begin with `scripted` are different ones."""
+    return config.model if config.model.startswith("scripted") else "scripted"
 
 
 def make_task(task: type[AnyTask], options: Mapping[str, Any], form: str | None, model: Model) -> AnyTask:
@@ -245,7 +254,7 @@ def _context_needed(rules: PromptRules, task: AnyTask, longest_bytes: int | None
 
 
 def _engine_spec(config: JobConfig, needs: EngineNeeds) -> EngineSpec:
-    return ScriptedSpec(needs) if config.engine == "scripted" else VllmSpec(needs)
+    return ScriptedSpec(needs, model=scripted_name(config)) if config.engine == "scripted" else VllmSpec(needs)
 
 
 def make_recipe(task: AnyTask, model: Model, engine: EngineSpec, rules: PromptRules) -> Recipe:

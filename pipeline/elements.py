@@ -45,10 +45,11 @@ class Undecodable:
 
 
 class Row(NamedTuple):
-    """A line of an input Parquet file: the columns the task reads, by record field, and its place."""
+    """A line of an input Parquet file: the columns the task reads, by record field, its place and its partition."""
 
     ref: RowRef
     values: dict[str, Any]
+    partition: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,12 +134,21 @@ class Case(NamedTuple):
 
     Attributes:
         truncated: a text had to be cut to fit into the context.
+        partition: by which a cascade has its thresholds.
     """
 
     ref: RowRef
     record: Record
     answers: Answers = NO_ANSWERS
     truncated: bool = False
+    partition: str | None = None
+
+
+class Judgement(NamedTuple):
+    """What a result says, as far as two models can agree on it, and how probable it is, in [0, 1]."""
+
+    label: str
+    probability: float
 
 
 class Asker(NamedTuple):
@@ -223,6 +233,7 @@ class Outcome(NamedTuple):
         position: the row's, in its part.
         branch, of: which of the row's results this is, and how many there are.
         values: the typed columns; of a failure, just those that tell the row's results apart.
+        level: which model of a cascade answered, from 0; -1: the last one, or the only one.
     """
 
     position: int
@@ -232,3 +243,4 @@ class Outcome(NamedTuple):
     cost: Cost
     values: dict[str, Any]
     failure: Failure | None
+    level: int = -1

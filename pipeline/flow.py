@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import apache_beam as beam
 
 from pipeline.budget import NO_BUDGET, Budget
+from pipeline.cascade import UNSURE, KeepSureAnswers, Level
 from pipeline.completions import CompletionFolder
 from pipeline.engines.base import EngineSpec
 from pipeline.layout import OutputLayout
@@ -40,6 +42,9 @@ class Plan:
         folder: where results are written until they are committed.
         layout: the columns of the results.
         budget: what may be spent.
+        cheaper: models that answer first, of a cascade; what they are not sure of comes to `engine`.
+        partition: the column by which the cascade has its thresholds.
+        settles: rows are counted as done; not of a sample that is learnt from.
     """
 
     task: AnyTask
@@ -53,6 +58,9 @@ class Plan:
     folder: str
     layout: OutputLayout
     budget: Budget = NO_BUDGET
+    cheaper: tuple[Level, ...] = ()
+    partition: str | None = None
+    settles: bool = True
 
     @property
     def rows(self) -> int:
@@ -76,24 +84,47 @@ class Plan:
 
 def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     """Wire the steps of a run into a pipeline."""
-    rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns)
+    rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns, plan.partition)
     records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task)).with_outputs(DEAD, main=OK)
 
-    num_buckets = 1 + plan.rows // _ROWS_IN_BUCKET
-    needs = Round(plan.task, plan.rules, plan.engine, plan.run_id, plan.store, plan.budget, num_buckets)
-    asked = records.ok | "Round1" >> AskRound(needs)
-    answered = [asked["done"]]
-    for number in range(2, plan.task.rounds + 1):
-        cases = (asked["single"], asked["joined"]) | f"Answered{number - 1}" >> beam.Flatten()
-        asked = cases | f"Round{number}" >> AskRound(needs)
-        answered.append(asked["done"])
-    answered += [asked["single"], asked["joined"]]
-    parse = ParseAnswers(plan.task, plan.required)
-    settled = [those | f"Parse{i}" >> beam.ParDo(parse) for i, those in enumerate(answered)]
+    cases, settled = records.ok, [records.dead]
+    for number, level in enumerate(plan.cheaper):
+        keep = KeepSureAnswers(level, number, frozenset(plan.required))
+        answered = _ask(cases, _round(plan, level), f"Model{number + 1}/")
+        kept = [
+            those | f"Model{number + 1}/Keep{i}" >> beam.ParDo(keep).with_outputs(UNSURE, main=OK)
+            for i, those in enumerate(answered)
+        ]
+        settled += [those.ok for those in kept]
+        cases = [those.unsure for those in kept] | f"Model{number + 1}/Unsure" >> beam.Flatten()
+
+    parse = ParseAnswers(plan.task, plan.required, plan.layout.model if plan.cheaper else None)
+    answered = _ask(cases, _round(plan, None), "")
+    settled += [those | f"Parse{i}" >> beam.ParDo(parse) for i, those in enumerate(answered)]
 
     _ = (
-        (records.dead, *settled)
+        settled
         | "Settled" >> beam.Flatten()
         | "GroupByPart" >> beam.GroupByKey()
         | "WriteResults" >> beam.ParDo(WriteResults(plan.folder, plan.layout, plan.parts))
     )
+
+
+def _round(plan: Plan, level: Level | None) -> Round:
+    """What the rounds of one model need: of a cheaper one, or of the last."""
+    of = level or plan
+    model = level.model if level else plan.layout.model if plan.cheaper else None
+    settles = plan.settles and level is None
+    num_buckets = 1 + plan.rows // _ROWS_IN_BUCKET
+    return Round(of.task, of.rules, of.engine, plan.run_id, of.store, plan.budget, num_buckets, model, settles)
+
+
+def _ask(cases: Any, needs: Round, prefix: str) -> list[Any]:
+    """All rounds of one model: cases, in a few collections, with all of their answers."""
+    asked = cases | f"{prefix}Round1" >> AskRound(needs)
+    answered = [asked["done"]]
+    for number in range(2, needs.task.rounds + 1):
+        cases = (asked["single"], asked["joined"]) | f"{prefix}Answered{number - 1}" >> beam.Flatten()
+        asked = cases | f"{prefix}Round{number}" >> AskRound(needs)
+        answered.append(asked["done"])
+    return [*answered, asked["single"], asked["joined"]]

@@ -120,10 +120,17 @@ class Complete(beam.DoFn):
     As many requests as the engine wants are kept in flight across blocks; the bundle's end waits for the last. All
     rounds share one engine per process; it is closed in `teardown` or, when Beam does not get there, by the driver
     (`pipeline.lifetime`).
+
+    Args:
+        model: whose work is also counted by itself.
+        settles: rows are done with its answers; otherwise that is counted elsewhere.
     """
 
-    def __init__(self, spec: EngineSpec, budget: Budget = NO_BUDGET) -> None:
+    def __init__(
+        self, spec: EngineSpec, budget: Budget = NO_BUDGET, model: str | None = None, settles: bool = True
+    ) -> None:
         self._spec, self._budget = spec, budget
+        self._model, self._settles = model, settles
         self._lease: Lease | None = None
         self._pending: dict[bytes, Pending] = {}
         self._hold: object | None = None
@@ -159,7 +166,7 @@ class Complete(beam.DoFn):
             _holder.let_go(hold)
 
     def _send(self, pending: Pending, request: Request) -> Iterator[Block[Pending]]:
-        metrics.count(metrics.SENT)
+        self._count(metrics.SENT, 1)
         engine = (self._lease or self._take()).engine
         self._pending[request.fingerprint] = pending
         engine.submit(request)
@@ -187,14 +194,20 @@ class Complete(beam.DoFn):
             answers = engine.collect()
         except RunError as error:
             raise lifetime.fail(error) from None
-        metrics.count(metrics.ENGINE_US, round(1e6 * (time.monotonic() - started)))
+        self._count(metrics.ENGINE_US, round(1e6 * (time.monotonic() - started)))
         completions = [(key, answer) for key, answer in answers if isinstance(answer, Completion)]
         _count_tokens([answer for _, answer in completions])
         saved = sum((len(self._pending[key].askers) - 1) * answer.tokens for key, answer in completions)
         metrics.count(metrics.DUPLICATE_TOKENS, saved)
         block = Block(self._pending.pop(fingerprint)._replace(answer=answer) for fingerprint, answer in answers)
-        count_answered(asker for pending in block for asker in pending.askers)
+        if self._settles:
+            count_answered(asker for pending in block for asker in pending.askers)
         return block
+
+    def _count(self, name: str, by: int) -> None:
+        metrics.count(name, by)
+        if self._model is not None:
+            metrics.count(metrics.of_model(name, self._model), by)
 
 
 def longest_first(block: Block[Pending]) -> list[Pending]:

@@ -42,6 +42,7 @@ class OutputLayout:
         result: the task's columns.
         model, recipe: what `meta` says of every row.
         keep_reasoning: add a column with what the model thought.
+        cheaper: models and recipes of a cascade before the last one.
     """
 
     columns: pa.Schema
@@ -50,6 +51,7 @@ class OutputLayout:
     model: str
     recipe: str
     keep_reasoning: bool = False
+    cheaper: tuple[tuple[str, str], ...] = ()
     names: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -138,10 +140,11 @@ class OutputLayout:
 
     def _meta(self, outcomes: Sequence[Outcome]) -> pa.Array:
         kind = arrow_type(Meta)
+        sources = (*self.cheaper, (self.model, self.recipe))
         columns: dict[str, list[Any]] = {
             **{name: [getattr(o.cost, name) for o in outcomes] for name in Cost._fields},
-            "model": [self.model] * len(outcomes),
-            "recipe": [self.recipe] * len(outcomes),
+            "model": [sources[o.level][0] for o in outcomes],
+            "recipe": [sources[o.level][1] for o in outcomes],
             "truncated": [o.truncated for o in outcomes],
         }
         arrays = [pa.array(columns[field.name], field.type) for field in kind]

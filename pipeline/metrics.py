@@ -42,6 +42,11 @@ def check_ended(name: str, passed: bool) -> str:
     return f"check.{name}.{'passed' if passed else 'failed'}"
 
 
+def of_model(name: str, model: str) -> str:
+    """A counter, of one model of a cascade."""
+    return f"{name}.of.{model}"
+
+
 _lock = threading.Lock()
 _board: Tally[str] = Tally()
 

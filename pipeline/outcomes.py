@@ -56,13 +56,16 @@ class ParseAnswers(beam.DoFn):
     Args:
         task: whose answers they are.
         required: names of checks that a result must pass.
+        model: whose rows are counted, of a cascade.
     """
 
-    def __init__(self, task: AnyTask, required: Sequence[str]) -> None:
-        self._task, self._required = task, frozenset(required)
+    def __init__(self, task: AnyTask, required: Sequence[str], model: str | None = None) -> None:
+        self._task, self._required, self._model = task, frozenset(required), model
 
     def process(self, cases: Block[Case]) -> Iterator[Settled]:
         metrics.count(metrics.TRUNCATED, sum(case.truncated for case in cases))
+        if self._model is not None:
+            metrics.count(metrics.of_model(metrics.ROWS, self._model), len(cases))
         yield from by_part(
             (case.ref.part, outcome) for case in cases for outcome in settle_case(self._task, case, self._required)
         )

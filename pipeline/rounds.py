@@ -42,6 +42,8 @@ class Round:
         store: where answers are kept.
         budget: what may be spent.
         num_buckets: into how many groups fingerprints are shuffled: a group is held in memory.
+        model: whose work is also counted by itself, in a cascade.
+        settles: rows are done with these answers, and counted so.
     """
 
     task: AnyTask
@@ -51,6 +53,8 @@ class Round:
     store: CompletionFolder
     budget: Budget
     num_buckets: int
+    model: str | None = None
+    settles: bool = True
 
 
 class AskRound(beam.PTransform[Any, Any]):
@@ -66,13 +70,13 @@ class AskRound(beam.PTransform[Any, Any]):
 
     def expand(self, cases: Any) -> dict[str, Any]:
         needs = self._needs
-        ask = AskQuestions(needs.task, needs.rules, needs.num_buckets)
+        ask = AskQuestions(needs.task, needs.rules, needs.num_buckets, needs.settles)
         asked = cases | "AskQuestions" >> beam.ParDo(ask).with_outputs(DONE, main=OK)
         given = (
             asked.ok
             | "GroupByBucket" >> beam.GroupByKey()
-            | "LookUpAnswers" >> beam.ParDo(LookUpAnswers(needs.store, needs.run_id))
-            | "Complete" >> beam.ParDo(Complete(needs.engine, needs.budget))
+            | "LookUpAnswers" >> beam.ParDo(LookUpAnswers(needs.store, needs.run_id, needs.settles))
+            | "Complete" >> beam.ParDo(Complete(needs.engine, needs.budget, needs.model, needs.settles))
             | "AppendCompletions" >> beam.ParDo(AppendCompletions(needs.store))
             | "GiveAnswers" >> beam.FlatMap(give_answers).with_outputs(SIBLINGS, main=OK)
         )
@@ -87,8 +91,8 @@ class AskQuestions(beam.DoFn):
     fall into one bucket.
     """
 
-    def __init__(self, task: AnyTask, rules: PromptRules, num_buckets: int) -> None:
-        self._task, self._rules, self._num_buckets = task, rules, num_buckets
+    def __init__(self, task: AnyTask, rules: PromptRules, num_buckets: int, settles: bool = True) -> None:
+        self._task, self._rules, self._num_buckets, self._settles = task, rules, num_buckets, settles
 
     def setup(self) -> None:
         self._prompter = Prompter(self._rules)
@@ -112,7 +116,7 @@ class AskQuestions(beam.DoFn):
                 self._buckets.setdefault(bucket, Block()).append(asking)
             self._gathered += len(askings)
         if done:
-            metrics.count_rows_done(num_without_answer)
+            metrics.count_rows_done(num_without_answer if self._settles else 0)
             yield beam.pvalue.TaggedOutput(DONE, done)
         if self._gathered >= _GATHERED:
             yield from self._flush()
@@ -147,8 +151,8 @@ class LookUpAnswers(beam.DoFn):
     Of these, what the run itself has answered, in an earlier wave, is no request of its own any more.
     """
 
-    def __init__(self, store: CompletionFolder, run_id: str) -> None:
-        self._store, self._run_id = store, run_id
+    def __init__(self, store: CompletionFolder, run_id: str, settles: bool = True) -> None:
+        self._store, self._run_id, self._settles = store, run_id, settles
 
     def setup(self) -> None:
         self._index = index_of(self._store)
@@ -182,7 +186,8 @@ class LookUpAnswers(beam.DoFn):
             for key, (request, askers) in block:
                 answer = known.get(key)
                 pending.append(Pending(key, tuple(askers), None if answer else request, answer))
-            count_answered(asker for one in pending if one.answer is not None for asker in one.askers)
+            if self._settles:
+                count_answered(asker for one in pending if one.answer is not None for asker in one.askers)
             yield pending
 
     def _count(self, known: Mapping[bytes, Completion], gathered: Mapping[bytes, tuple[Request, list[Asker]]]) -> None:

@@ -24,34 +24,43 @@ class ReadRows(beam.PTransform[Any, Any]):
     Args:
         parts: what to read.
         columns: record field → input column.
+        partition: the column that says which partition a row belongs to.
     """
 
-    def __init__(self, parts: Sequence[Part], columns: Mapping[str, str]) -> None:
+    def __init__(self, parts: Sequence[Part], columns: Mapping[str, str], partition: str | None = None) -> None:
         super().__init__()
         self._parts = parts
-        self._columns = columns
+        self._columns, self._partition = columns, partition
 
     def expand(self, pbegin: beam.pvalue.PBegin) -> Any:
         return (
             pbegin
             | beam.Create(self._parts)
             | beam.Reshuffle()
-            | beam.FlatMap(lambda part, columns: in_blocks(read_rows(part, columns)), self._columns)
+            | beam.FlatMap(lambda part, *columns: in_blocks(read_rows(part, *columns)), self._columns, self._partition)
         )
 
 
-def read_rows(part: Part, columns: Mapping[str, str]) -> Iterator[Row]:
+def read_rows(part: Part, columns: Mapping[str, str], partition: str | None = None) -> Iterator[Row]:
     """The selected rows of one part. Texts come as bytes, for one row's wrong UTF-8 would spoil a whole column."""
     wanted = None if part.selected is None else set(part.selected)
     try:
-        for start, _, _, batch in read_batches(part, list(columns.values())):
+        for start, _, _, batch in read_batches(part, [*columns.values(), *([partition] if partition else [])]):
             lifetime.check_stop()
             values = {field: _plain_values(batch, column) for field, column in columns.items()}
+            partitions = partition_values(batch, partition) if partition else [None] * batch.num_rows
             for i in range(batch.num_rows):
                 if wanted is None or start + i in wanted:
-                    yield Row(RowRef(part.index, start + i), {field: column[i] for field, column in values.items()})
+                    found = {field: column[i] for field, column in values.items()}
+                    yield Row(RowRef(part.index, start + i), found, partitions[i])
     except RunError as error:
         raise lifetime.fail(error) from None
+
+
+def partition_values(batch: pa.RecordBatch, column: str) -> list[str | None]:
+    """Which partition each row of a batch belongs to, as text."""
+    values = _plain_values(batch, column)
+    return [v.decode(errors="replace") if isinstance(v, bytes) else None if v is None else str(v) for v in values]
 
 
 def _plain_values(batch: pa.RecordBatch, column: str) -> list[Any]:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.decoding import Choice, Decoding
-from pipeline.elements import Answer, Answers, Completion, Failure, Question
+from pipeline.elements import Answer, Answers, Completion, Failure, Judgement, Question
 from pipeline.errors import RowError
 from pipeline.prompts import Chat, Message, Prompt, Text
 from schemas.calibration import Calibration
@@ -142,6 +142,15 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         Raises:
             RowError: if they mean none (`invalid_answer`). Nothing else may be raised.
         """
+
+    @property
+    def judges(self) -> bool:
+        """Whether results have a `judgement`; only then can models share the rows (`--cascade`)."""
+        return False
+
+    def judgement(self, result: ResultT) -> Judgement | None:
+        """The result's label, and its probability; None if there is no such thing."""
+        return None
 
     def concerns(self, name: str, index: int) -> bool:
         """Whether a question was asked for this one of the row's results; its cost is then told there."""

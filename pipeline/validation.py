@@ -27,7 +27,7 @@ class ValidateRows(beam.DoFn):
         failed: list[tuple[RowRef, RowError]] = []
         for row in rows:
             try:
-                cases.append(Case(row.ref, validate_row(self._task, row)))
+                cases.append(Case(row.ref, validate_row(self._task, row), partition=row.partition))
             except RowError as error:
                 failed.append((row.ref, error))
         if cases:

@@ -24,7 +24,7 @@ from jobs.config import validation_line
 from pipeline.answers import choice_probabilities, uncertainty_of
 from pipeline.calibration import CalibrationOptions, apply_calibration
 from pipeline.decoding import Choice
-from pipeline.elements import Answers, Question
+from pipeline.elements import Answers, Judgement, Question
 from pipeline.errors import UsageError
 from pipeline.prompts import Chat, Message, Text
 from pipeline.task import Example, Task
@@ -184,6 +184,18 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
             p = calibrated(p, [self._asked(record, answers, name, self._names) for name in _PRIORS])
         p = apply_calibration(self.calibration, p)
         return _result(p, [max(p, key=p.__getitem__)], uncertainty_of(list(p.values())))
+
+    @property
+    def judges(self) -> bool:
+        """With one label or several."""
+        return True
+
+    def judgement(self, result: ClassificationResult) -> Judgement:
+        """The label; with `multi` all of them, as sure as the least sure of the questions."""
+        if not self.options.multi:
+            return Judgement(result.label, result.probability)
+        sure = min(max(p.probability, 1 - p.probability) for p in result.probabilities)
+        return Judgement(", ".join(result.labels), sure)
 
     def _asked(self, record: TextRecord, answers: Answers, name: str, labels: Sequence[str]) -> Mapping[str, float]:
         return choice_probabilities(self.answer(record, answers, name), labels)

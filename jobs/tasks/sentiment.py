@@ -28,7 +28,7 @@ from jobs.few_shot import Shown
 from pipeline.answers import choice_probabilities, json_decoding, uncertainty_of
 from pipeline.calibration import CalibrationOptions, apply_calibration, rating_of
 from pipeline.decoding import Choice
-from pipeline.elements import Answers, Completion, Question
+from pipeline.elements import Answers, Completion, Judgement, Question
 from pipeline.errors import RowError, UsageError
 from pipeline.prompts import Bare, Border, Chat, Message, Prompt, Text
 from pipeline.task import Complaint, Example, SimpleTask
@@ -196,6 +196,15 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
             listed, dropped = read_listed(record.text, self.answer(record, answers, "aspects"))
             return overall.model_copy(update={"aspects": listed, "aspects_dropped": dropped})
         return overall
+
+    @property
+    def judges(self) -> bool:
+        """As long as nothing is asked but the label."""
+        return not self.options.aspect_names and self.options.find_aspects is None
+
+    def judgement(self, result: SentimentResult) -> Judgement:
+        """The label."""
+        return Judgement(result.label, getattr(result, f"p_{result.label}"))
 
     def prompt(self, record: TextRecord) -> Prompt:
         """A conversation with an instruction and examples, or the examples alone for the model to go on with."""

@@ -32,12 +32,14 @@ class ScriptedSpec:
     Attributes:
         needs: the job's.
         script: what to answer; by default a label drawn by the fingerprint, or the row's text upside down.
+        model: its name, where there are several.
         window: how many requests it keeps in flight; answers come back last in, first out, to keep callers honest.
     """
 
     needs: EngineNeeds
     script: Script | None = None
     window: int = 64
+    model: str = "scripted"
 
     def open(self) -> "ScriptedEngine":
         """Start it."""

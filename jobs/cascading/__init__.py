@@ -1,0 +1,1 @@
+"""Cascades: a cheaper model answers first, under thresholds that are proven on a sample."""
