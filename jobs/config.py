@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline.budget import BOUNDS
 from pipeline.errors import UsageError
@@ -84,7 +84,58 @@ class JobConfig(BaseModel):
         "was not asked fails with over_budget, and the same command goes on with it (exit code 5).",
         json_schema_extra={"flag": "--budget"},
     )
+    cascade: str | None = Field(
+        None,
+        description="Models that share the rows, the cheapest first, as SMALL,LARGE: each answers, and rows that it is "
+        "not sure of go on to the next. With --target or --confidence.",
+    )
+    target: float | None = Field(
+        None, gt=0, lt=1, description="Of a cascade: share of the rows whose label is to be the last model's, 0.99 say."
+    )
+    confidence: float | None = Field(
+        None, ge=0, le=1, description="Of a cascade, instead of --target: from which probability on an answer is kept."
+    )
+    cascade_by: str | None = Field(
+        None, description="Column of the input whose values get thresholds of their own, where they have enough rows."
+    )
+    cascade_sample: int | None = Field(
+        None, ge=1, description="Rows to learn thresholds from. [default: by the target, at most a fifth of the rows]"
+    )
+    cascade_delta: float = Field(
+        0.05, gt=0, lt=1, description="How probable it may be, over the draw of the sample, that --target is missed."
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="The task's own options.")
+
+    @property
+    def cascade_models(self) -> tuple[str, ...]:
+        """The models of the cascade, the cheapest first; none without one."""
+        return tuple(name.strip() for name in self.cascade.split(",")) if self.cascade else ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _last_of_cascade(cls, values: Any) -> Any:
+        """The model of a cascade is its last one."""
+        if isinstance(values, dict) and isinstance(given := values.get("cascade"), str):
+            last = given.rpartition(",")[2].strip()
+            if values.get("model", last) != last:
+                raise ValueError("give either model or cascade, whose last one is the model")
+            return {**values, "model": last}
+        return values
+
+    @model_validator(mode="after")
+    def _whole_cascade(self) -> "JobConfig":
+        names = self.cascade_models
+        if not names:
+            given = [
+                k for k in ("target", "confidence", "cascade_by", "cascade_sample") if getattr(self, k) is not None
+            ]
+            if given:
+                raise ValueError(f"{given[0]} goes with cascade")
+        elif len(names) < 2 or not all(names) or len(set(names)) < len(names):
+            raise ValueError("cascade: give two or more different models, as SMALL,LARGE")
+        elif (self.target is None) == (self.confidence is None):
+            raise ValueError("cascade: give either target or confidence")
+        return self
 
     @field_validator("budget")
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from jobs.cascading.setup import cascade_use, recipe_digest
 from jobs.config import JobConfig
 from jobs.prepare import Prepared
 from jobs.running import Run
@@ -55,10 +56,11 @@ def make_manifest(
         started=run.started,
         finished=datetime.now(UTC),
         config=config.model_dump(mode="json"),
-        recipe_digest=prepared.recipe.digest(),
+        recipe_digest=recipe_digest(prepared),
         recipe=prepared.recipe.as_dict(),
         model=prepared.model,
         calibration=prepared.calibration,
+        cascade=cascade_use(prepared, tally),
         versions={"python": platform.python_version(), **_versions()},
         counts=counts,
         tokens=tokens,

@@ -29,7 +29,7 @@ from pipeline.validation import validate_row
 from schemas.manifest import Manifest, Redrive
 from schemas.results import CHECKS_COLUMN
 
-_OF_THE_RUN = ("inputs", "output", "id", "limit", "sample", "seed")
+_OF_THE_RUN = ("inputs", "output", "id", "limit", "sample", "seed", "cascade")
 """What cannot be set: a redrive reads the dead letters, all of them, and puts results where they belong."""
 _AS_A_NEW_RUN = "run the job anew with these settings, into another folder"
 _AGAIN = "again"
@@ -99,7 +99,7 @@ def _prepare(chosen: Chosen, config: JobConfig, run: Run, terminal: Terminal) ->
         (folder / name).mkdir(parents=True)
     rows = folder / "rows.parquet"
     write_input(chosen, rows)
-    again = config.model_copy(update={"inputs": (str(rows),), "limit": None, "sample": None})
+    again = config.model_copy(update={"inputs": (str(rows),), "limit": None, "sample": None, "cascade": None})
     prepared = prepare(again, run.run_id, folder, terminal.say)
     task = chosen.manifest.recipe["task"]
     if prepared.recipe.task != task:

@@ -3,16 +3,19 @@
 import gc
 import logging
 from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from jobs.answer_figures import AnswerFigures, answer_figures
+from jobs.cascading.setup import prepare_cascade, settle
 from jobs.config import JobConfig
 from jobs.manifest import make_manifest
-from jobs.prepare import Prepared, prepare
+from jobs.prepare import Prepared
 from jobs.run_output import RunOutput
 from jobs.running import Run, running
 from jobs.terminal import Terminal
@@ -23,6 +26,8 @@ from pipeline.inference import keeping_engine
 from pipeline.memory import few_collections
 from pipeline.run_history import entry_of, record, this_host
 from schemas.manifest import Manifest
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,8 +41,8 @@ def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
         Interrupted: if it was stopped by Ctrl-C or SIGTERM.
     """
     with running(config.output, config.task, terminal) as run:
-        prepared = prepare(config, run.run_id, run.folder.building, terminal.say)
-        tally = answer(prepared, run, terminal)
+        models = prepare_cascade(config, run.run_id, run.folder.building, terminal.say)
+        prepared, tally = _share(config, models, run, terminal)
         manifest = run.folder.commit(prepared.plan.layout, partial(make_manifest, config, prepared, run, tally))
         _remember(config.store, RunOutput(run.folder.output, manifest))
     return manifest
@@ -60,16 +65,36 @@ def answer(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[str]:
         RunError: if it cannot go on; what was computed is in the store.
         Interrupted: if it was stopped by Ctrl-C or SIGTERM.
     """
+    return _answer(prepared, run, terminal, partial(_run_beam, prepared.plan))
+
+
+def _share(
+    config: JobConfig, models: Sequence[Prepared], run: Run, terminal: Terminal
+) -> tuple[Prepared, Counter[str]]:
+    """Answer all rows, with the models of a cascade if there are several."""
+    *_, last = models
+    if not config.cascade:
+        return last, answer(last, run, terminal)
+
+    def work() -> tuple[Prepared, Counter[str]]:
+        with keeping_engine():
+            prepared, spent = settle(config, models, _run_beam, terminal.say)
+            return prepared, spent + _run_beam(prepared.plan)
+
+    return _answer(last, run, terminal, work)
+
+
+def _answer(prepared: Prepared, run: Run, terminal: Terminal, work: Callable[[], T]) -> T:
     prepared.plan.store.prepare(prepared.recipe)
     run.folder.remove_left_over()
     run.clock.lap("prepare")
-    tally = _run_pipeline(prepared, run, terminal)
+    found = _run_pipeline(prepared, run, terminal, work)
     run.clock.lap("pipeline")
     run.signals.defer()
-    return tally
+    return found
 
 
-def _run_pipeline(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[str]:
+def _run_pipeline(prepared: Prepared, run: Run, terminal: Terminal, work: Callable[[], T]) -> T:
     metrics.reset_board()
     run.signals.drain()
     log = run.folder.log
@@ -81,7 +106,7 @@ def _run_pipeline(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[s
             run.energy.measuring(),
         ):
             try:
-                return _run_beam(prepared.plan)
+                return work()
             finally:
                 lifetime.close_all()
     except Exception as error:

@@ -11,6 +11,7 @@ from rich.text import Text
 from jobs.savings import Savings, savings_of
 from jobs.terminal import duration, plain_table, printable
 from pipeline.layout import DEAD_LETTERS, RESULTS
+from schemas.cascade import CascadeUse
 from schemas.envelope import ERROR_COLUMN, ID_COLUMN, Status
 from schemas.manifest import CheckCounts, Manifest
 
@@ -33,9 +34,7 @@ def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]
     several = f"{counts.results:,} results: " if counts.results != counts.rows else ""
     ended = f"{counts.ok:,} ok, {counts.failed:,} failed{f' ({failed})' if failed else ''}"
     yield "rows", f"{counts.rows:,} in, {several}{ended}"
-    if manifest.redrives:
-        last = manifest.redrives[-1]
-        yield "redriven", f"{last.redriven:,} failed results, of which {last.recovered:,} are ok now"
+    yield from _histories(manifest)
     if counts.checks and counts.ok:
         yield (
             "checks",
@@ -66,6 +65,26 @@ def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]
     yield "results", str(output / RESULTS)
     if counts.failed:
         yield "dead letters", str(output / DEAD_LETTERS)
+
+
+def _histories(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """How results came about, where more than one model or run had a part in it."""
+    if manifest.cascade:
+        yield "cascade", cascade_line(manifest.cascade)
+    if manifest.redrives:
+        last = manifest.redrives[-1]
+        yield "redriven", f"{last.redriven:,} failed results, of which {last.recovered:,} are ok now"
+
+
+def cascade_line(cascade: CascadeUse) -> str:
+    """Who answered how many rows, and what is promised of it."""
+    shared = ", ".join(f"{model.name} {model.rows:,}" for model in cascade.models)
+    if cascade.target is None:
+        return f"{shared}; by confidence, without a promise"
+    if not cascade.proven:
+        return f"a sample of {cascade.sample:,} rows proved no saving: {cascade.models[-1].name} answered all rows"
+    promise = f"agreement of {cascade.target:.1%} with {cascade.models[-1].name}"
+    return f"{shared}; {promise}, at {1 - cascade.delta:.0%} confidence, by a sample of {cascade.sample:,}"
 
 
 def _saved_by(saved: Savings) -> str:

@@ -64,7 +64,7 @@ class CascadeUse(_Part):
     """How a run's rows were shared among models, the cheapest first.
 
     Attributes:
-        target: share of the rows whose label is to be the last model's; null: thresholds were given, nothing is promised.
+        target: share of the rows whose label is to be the last model's; null: thresholds were given.
         delta: the promise may be broken with this probability, over the draw of the sample.
         partition: the column by which rows have thresholds of their own.
         sample: rows that all models answered, to learn from.

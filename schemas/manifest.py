@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.cascade import CascadeUse
+
 MANIFEST_NAME = "manifest.json"
 
 
@@ -176,6 +178,7 @@ class Manifest(_Part):
             first request to the last answer), `pipeline` (everything inside Beam, engine included), `commit`.
         rates: `rows_per_second` over the pipeline's time, `tokens_per_second` over the engine's.
         calibration: what made labels and probabilities of the model's; null: they are the model's own.
+        cascade: how rows were shared with cheaper models; `model` and `recipe` are then the last one's.
         columns: record field → the input column it was read from.
         answer_columns: the task's columns that a person wants to see first.
         id_column: the input's column of ids; null: ids were made from file and row number.
@@ -197,6 +200,7 @@ class Manifest(_Part):
     recipe: dict[str, Any]
     model: ModelInfo
     calibration: CalibrationUse | None = None
+    cascade: CascadeUse | None = None
     versions: dict[str, str]
     counts: Counts
     tokens: Tokens

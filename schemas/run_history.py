@@ -31,7 +31,7 @@ class RunEntry(BaseModel):
 
     Attributes:
         task: the task's name, also where it came from a file.
-        scope: the store's folder of this task, model and engine.
+        scope: the store's folder of this task, model and engine; of a cascade, whose speed is another, no folder.
         recipe_digest: everything that decides an answer; another one, and answers can differ.
         engine: its name, version and the arguments that can change an answer.
         engine_args: the engine's arguments that the user gave, by name.

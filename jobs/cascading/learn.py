@@ -170,4 +170,6 @@ def _gate(rows: Sequence[_Row], model: int, own: Sequence[str], risk: float, del
 
 def _answered(rows: Sequence[_Row], model: int) -> Answered:
     given = [(row, judgement) for row in rows if (judgement := row.judgements[model]) is not None]
-    return answered_of([j.label for _, j in given], [j.probability for _, j in given], [r.agrees(model) for r, _ in given])
+    return answered_of(
+        [j.label for _, j in given], [j.probability for _, j in given], [r.agrees(model) for r, _ in given]
+    )

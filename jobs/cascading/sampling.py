@@ -48,7 +48,9 @@ def partition_sizes(parts: Sequence[Part], column: str) -> Counter[str | None]:
             values = partition_values(batch, column)
             sizes.update(v for i, v in enumerate(values) if wanted is None or start + i in wanted)
         if len(sizes) > _MOST_PARTITIONS:
-            raise UsageError(f"{column} has more than {_MOST_PARTITIONS} values", "give a column of few to --cascade-by")
+            raise UsageError(
+                f"{column} has more than {_MOST_PARTITIONS} values", "give a column of few to --cascade-by"
+            )
     return sizes
 
 

@@ -17,6 +17,7 @@ from jobs.prepare import Prepared, prepare
 from jobs.terminal import Terminal
 from pipeline.models import Say
 
+_CASCADE = "of a cascade this is what the last model would take for all rows by itself"
 _MOST_ROWS = 50_000
 _MEASURED_ROWS = 32
 _OUTPUT_SPREAD = 0.25
@@ -63,6 +64,7 @@ def forecast(config: JobConfig, prices: Prices, say: Say, most_rows: int = _MOST
         warnings=[
             *warnings_of_rows(counted, prepared),
             *(warnings_of_runs(known) if known else ()),
+            *([_CASCADE] if config.cascade else ()),
             *warnings_of_bounds(memory, config.budget, spent),
         ],
     )
@@ -78,7 +80,13 @@ def measure(config: JobConfig, terminal: Terminal) -> None:
 
     num_rows = _MEASURED_ROWS if config.sample is None else min(_MEASURED_ROWS, config.sample)
     with TemporaryDirectory() as folder:
-        changes = {"sample": num_rows, "output": f"{folder}/measured", "budget": {}, "max_failed": None}
+        changes = {
+            "sample": num_rows,
+            "output": f"{folder}/measured",
+            "budget": {},
+            "max_failed": None,
+            "cascade": None,
+        }
         run_job(config.model_copy(update=changes), terminal)
 
 

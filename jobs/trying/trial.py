@@ -154,6 +154,7 @@ def _cell(trial: Trial, model: str, variant: Variant, number: int, rows: int, te
     output = trial.folder / f"{number:02d}-{_as_name(model)}-{_as_name(variant.name)}"
     changes = {
         "model": model,
+        "cascade": None,
         "options": {**trial.config.options, **variant.options},
         "output": str(output),
         _FORM: variant.prompt_form or trial.config.prompt_form,
