@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
@@ -147,7 +147,7 @@ def _answers(plan: Plan, run_plan: RunPlan) -> tuple[list[Judgement | None], Cou
 
 
 def _rows(
-    drawn: Sequence[Part], columns: dict[str, str], judged: Sequence[Sequence[Judgement | None]], aim: Aim
+    drawn: Sequence[Part], columns: Mapping[str, str], judged: Sequence[Sequence[Judgement | None]], aim: Aim
 ) -> list[_Row]:
     """The sample's rows that any model has a result for; a third of them, drawn, is what scores are fitted on."""
     read = [row for part in drawn for row in read_rows(part, columns, aim.partition)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from jobs.cascading.guarantee import fewest_rows
+from pipeline import lifetime
 from pipeline.errors import UsageError
 from pipeline.parts import Part, read_batches
 from pipeline.rows import partition_values
@@ -48,9 +49,8 @@ def partition_sizes(parts: Sequence[Part], column: str) -> Counter[str | None]:
             values = partition_values(batch, column)
             sizes.update(v for i, v in enumerate(values) if wanted is None or start + i in wanted)
         if len(sizes) > _MOST_PARTITIONS:
-            raise UsageError(
-                f"{column} has more than {_MOST_PARTITIONS} values", "give a column of few to --cascade-by"
-            )
+            hint = "give a column of few to --cascade-by"
+            raise lifetime.fail(UsageError(f"{column} has more than {_MOST_PARTITIONS} values", hint))
     return sizes
 
 
