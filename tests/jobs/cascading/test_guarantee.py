@@ -90,7 +90,7 @@ def test_ties_with_what_is_wrong_are_not_kept_nor_are_labels_that_were_never_see
     assert not found.keeps("c", 1.0)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.001, 0.999), st.booleans()), min_size=1, max_size=60))
 def test_thresholds_keep_what_the_score_keeps(rows: list[tuple[str, float, bool]]) -> None:
     labels, probabilities, agrees = zip(*rows, strict=True)
     answers = answered_of(labels, probabilities, agrees)
