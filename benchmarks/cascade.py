@@ -1,8 +1,8 @@
 """What a cascade saves: rows a second against the large model alone, and how far both agree, at several targets.
 
-Each side has a store of its own, so nothing is reused. The sample that thresholds are learnt on is part of the cascade's
-time and weighs the less the more rows there are, so the speed without it is given as well: requests by model, each at
-the speed that the model had in that run.
+Each side has a store of its own, so nothing is reused. The sample that thresholds are learnt on is part of the
+cascade's time and weighs the less the more rows there are, so the speed without it is given as well: requests by model,
+each at the speed that the model had in that run.
 """
 
 import argparse
