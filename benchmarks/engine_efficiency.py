@@ -1,8 +1,8 @@
 """How much of the bare engine's speed a job keeps, on the same prompts, decoding and settings, in interleaved pairs.
 
 Each pair runs one whole job (fresh store, one try for each answer) and one bare `LLM.generate` over the prompts that it
-rendered. The figure is requests/s without engine start, job over bare. The texts are unique; generation is asked for
-texts of very different lengths.
+rendered. The figure is requests/s without engine start, job over bare; to shut the engine down, a second in which vLLM
+collects garbage, is part of both. The texts are unique; generation is asked for texts of very different lengths.
 
     python benchmarks/engine_efficiency.py --model smollm2-135m --task sentiment --rows 1000 --pairs 5
 """
@@ -91,6 +91,7 @@ def _bare(args: argparse.Namespace, folder: Path) -> Figures:
     params = {r.decoding: sampling_params(r.decoding, encoder) for r in requests}
     started = time.monotonic()
     outputs = llm.generate(prompts, [params[r.decoding] for r in requests], use_tqdm=False)
+    llm.llm_engine.engine_core.shutdown()
     return {"requests_per_second": len(outputs) / (time.monotonic() - started)}
 
 
