@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from corpora import unique_reviews
 
-from benchmarks.corpora import unique_reviews
 from jobs.config import JobConfig
 from jobs.run import run_job
 from jobs.terminal import Terminal
