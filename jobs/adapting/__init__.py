@@ -1,0 +1,1 @@
+"""Fine-tuning: a model adapted to a team's own labels, and the rows worth labelling next."""
