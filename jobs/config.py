@@ -10,6 +10,7 @@ from typing import Any, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipeline.adapters import read_card
 from pipeline.budget import BOUNDS
 from pipeline.errors import UsageError
 from pipeline.models import home
@@ -30,6 +31,9 @@ class JobConfig(BaseModel):
     id: str | None = Field(None, description="Column with the ids. [default: a good guess, else file and row number]")
     model: str = Field("qwen2.5-0.5b", description="Catalogue name, model folder, or Hugging Face id.")
     revision: str | None = Field(None, description="Revision of a Hugging Face model.")
+    adapter: str | None = Field(
+        None, description="Folder of textmill finetune: the model is used with it, and with the prompts it was trained on."
+    )
     prompt_form: str | None = Field(None, description="chat or bare. [default: what measured best for the model]")
     engine: Literal["vllm", "scripted"] = Field(
         "vllm", description="vllm, or scripted: made-up answers without a model, to test a pipeline."
@@ -187,6 +191,8 @@ def merge(file: Mapping[str, Any], environment: Mapping[str, str], flags: Mappin
                 raise UsageError(f"unknown key {key!r} in {origin}", nearest(key, JobConfig.model_fields))
             both = isinstance(value, dict) and isinstance(merged.get(key), dict)
             merged[key] = {**merged[key], **value} if both else value
+    if merged.get("adapter") and "model" not in merged:
+        merged["model"] = read_card(Path(str(merged["adapter"]))).model
     return _validated(merged)
 
 

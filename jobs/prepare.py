@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from jobs.cascading.rule import CascadeRule
 from jobs.config import JobConfig, nearest, validation_line
 from jobs.tasks import find_task
+from pipeline.adapters import adapted_options, read_card, refuse_other_prompts, with_adapter
 from pipeline.budget import Budget
 from pipeline.calibration import calibrate_task
 from pipeline.columns import choose_column, choose_id_column, choose_text_column, describe_columns, is_text
@@ -82,11 +83,15 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
     id_column = choose_id_column(found.schema, config.id)
     parts = plan_parts(found.files, config.limit, config.sample, config.seed)
 
-    model = _resolve(config, say)
-    task = make_task(task_class, config.options, config.prompt_form, model)
+    model = _resolve(config, task_class.name, say)
+    card = read_card(Path(config.adapter)) if config.adapter else None
+    options = adapted_options(card, config.options) if card else config.options
+    task = make_task(task_class, options, config.prompt_form, model)
     _refuse_unknown_checks(task, config.require)
     config_args, reasoning_tokens = _reasoning(config, model)
     rules = _rules(config, model, task, reasoning_tokens)
+    if card:
+        refuse_other_prompts(card, task, Prompter(rules))
     needs = EngineNeeds(
         run_id=run_id,
         context_tokens=_context_needed(rules, task, _longest_text(parts, found.schema, columns)),
@@ -160,12 +165,15 @@ def _longest_text(parts: Sequence[Part], schema: pa.Schema, columns: Mapping[str
     return None
 
 
-def _resolve(config: JobConfig, say: Say) -> Model:
+def _resolve(config: JobConfig, task: str, say: Say) -> Model:
     if config.engine == "scripted":
+        if config.adapter:
+            raise UsageError("the scripted engine has no model to put --adapter on")
         name = scripted_name(config)
         return Model(name, None, name)
     vllm_version()
-    return resolve_model(config.model, config.revision, say)
+    base = resolve_model(config.model, config.revision, say)
+    return with_adapter(base, Path(config.adapter), task, say) if config.adapter else base
 
 
 def scripted_name(config: JobConfig) -> str:

@@ -86,6 +86,7 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         checks: names of the checks that its results carry; any of them can be required.
         calibrated_questions: names of those whose answers a calibration is about (`pipeline.calibration`).
         calibration: what its probabilities are to go through, set before a run.
+        adapted: the options that a model does with that was trained on the task: no examples in the prompt, say.
     """
 
     name: ClassVar[str]
@@ -99,6 +100,7 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
     checks: ClassVar[tuple[str, ...]] = ()
     calibrated_questions: ClassVar[tuple[str, ...]] = ()
     calibration: Calibration | None = None
+    adapted: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, options: OptionsT, form: str) -> None:
         self.options = options

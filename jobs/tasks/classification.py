@@ -154,6 +154,7 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
     options_model = ClassificationOptions
     columns = ("label", "probability", "uncertainty")
     calibrated_questions = (_ANSWER, *_PRIORS)
+    adapted = {"calibrate": False}
 
     def __init__(self, options: ClassificationOptions, form: str) -> None:
         super().__init__(options, form)

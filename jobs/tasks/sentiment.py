@@ -150,6 +150,7 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
     forms = ("chat", "bare")
     columns = ("label", "score", "uncertainty", "aspects")
     calibrated_questions = ("answer",)
+    adapted = {"examples": []}
 
     def __init__(self, options: SentimentOptions, form: str) -> None:
         super().__init__(options, form)

@@ -1,0 +1,138 @@
+"""Adapters at work: read, named by a digest, and merged once into a model of their own that is kept.
+
+vLLM serves LoRA on a CPU at less than half the speed, and a merged model at all of it.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from pipeline.decoding import Decoding, describe
+from pipeline.errors import RunError, UsageError, first_line
+from pipeline.models import Model, Say, models_folder
+from pipeline.prompts import fingerprint
+from pipeline.requests import Prompter
+from pipeline.task import AnyTask
+from schemas.adapter import CALIBRATION_NAME, CARD_NAME, PEFT_NAME, WEIGHTS_NAME, AdapterCard
+
+
+def read_card(folder: Path) -> AdapterCard:
+    """The card of an adapter.
+
+    Raises:
+        UsageError: if the folder holds none.
+    """
+    folder = folder.expanduser()
+    for name in (CARD_NAME, PEFT_NAME, WEIGHTS_NAME):
+        if not (folder / name).is_file():
+            raise UsageError(f"{folder} is no adapter: it has no {name}", "textmill finetune writes them")
+    try:
+        return AdapterCard.model_validate_json((folder / CARD_NAME).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UsageError(f"the adapter's card {folder / CARD_NAME} cannot be read: {first_line(error)}") from None
+
+
+def adapter_digest(folder: Path) -> str:
+    """sha256 over what decides an adapter's answers: its weights and how they are put on."""
+    digest = hashlib.sha256()
+    for name in (PEFT_NAME, WEIGHTS_NAME):
+        with (folder / name).open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def adapted_digest(model_digest: str, adapter: str) -> str:
+    """Names a model together with an adapter."""
+    return hashlib.sha256(f"{model_digest}+{adapter}".encode()).hexdigest()
+
+
+def prompt_digests(task: AnyTask, prompter: Prompter) -> dict[str, str]:
+    """Question name → digest of its rendered prompt and decoding, for the task's first example."""
+    found = {}
+    for question in task.questions(task.examples()[0].record):
+        request, _ = prompter.request(question)
+        found[question.name] = fingerprint(_named(question.decoding), request.segments, question.decoding).hex()
+    return found
+
+
+def _named(decoding: Decoding) -> str:
+    return str(describe(decoding)["kind"])
+
+
+def with_adapter(base: Model, folder: Path, task: str, say: Say) -> Model:
+    """The model with an adapter merged into its weights, which is done once and kept.
+
+    Raises:
+        UsageError: if the adapter is for another task or model, or cannot be read.
+        RunError: if it cannot be merged.
+    """
+    folder = folder.expanduser().absolute()
+    card = read_card(folder)
+    if card.task != task:
+        raise UsageError(f"the adapter {folder} is for {card.task}, not for {task}")
+    if base.folder is None or card.model_digest != base.digest:
+        raise UsageError(f"the adapter {folder} is for {card.model}, not for {base.name}", f"give --model {card.model}")
+    digest = adapted_digest(base.digest, adapter_digest(folder))
+    calibration = folder / CALIBRATION_NAME
+    return replace(
+        base,
+        name=f"{base.name}+{folder.name}",
+        folder=_merged(base.folder, folder, models_folder() / f"merged-{digest[:24]}", say),
+        digest=digest,
+        prompt_forms={card.task: card.prompt_form},
+        calibrations={card.task: str(calibration)} if calibration.is_file() else {},
+    )
+
+
+def refuse_other_prompts(card: AdapterCard, task: AnyTask, prompter: Prompter) -> None:
+    """An adapter is worth something for the prompts that it was trained on only.
+
+    Raises:
+        UsageError: if a question that both know is asked in other words, or with other labels.
+    """
+    now = prompt_digests(task, prompter)
+    if task.version != card.task_version or any(now[name] != card.prompts[name] for name in set(now) & set(card.prompts)):
+        raise UsageError(
+            "the adapter was trained on other prompts or labels",
+            "leave out the options and --prompt-form that change the prompt, or train one for them",
+        )
+
+
+def adapted_options(card: AdapterCard, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's options: the adapter's, where nothing else is said."""
+    return {**card.options, **given}
+
+
+def _merged(base: Path, adapter: Path, target: Path, say: Say) -> Path:
+    """The folder of the merged model; it appears whole, under a lock that other processes wait for."""
+    if target.exists():
+        return target
+    models_folder().mkdir(parents=True, exist_ok=True)
+    with FileLock(models_folder() / f".{target.name}.lock"):
+        if not target.exists():
+            say(f"merging the adapter {adapter.name} into the model, once")
+            scratch = Path(mkdtemp(prefix=".merge-", dir=models_folder()))
+            try:
+                _run_merge(base, adapter, scratch / "model")
+                (scratch / "model").rename(target)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+    return target
+
+
+def _run_merge(base: Path, adapter: Path, out: Path) -> None:
+    """In a process of its own, for it needs much memory and is not wanted afterwards."""
+    command = [sys.executable, "-m", "pipeline.merge_adapter", str(base), str(adapter), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        raise RunError(f"could not merge the adapter: {last}", "pip install 'textmill[cpu,train]'")
