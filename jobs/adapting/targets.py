@@ -1,0 +1,114 @@
+"""What a row of gold says the answers should be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.config import nearest
+from jobs.evaluation.ratings import RATED_LABELS
+from jobs.evaluation.settings import IN_A_FILE, ROLES
+from pipeline.decoding import Choice
+from pipeline.elements import Question
+from pipeline.errors import UsageError
+
+_ANSWERS = ("gold_answer", "answer")
+_YES_NO = ("yes", "no")
+
+Target = str | Mapping[str, float]
+"""An answer in words, or the share of each label."""
+
+
+@dataclass(frozen=True)
+class GoldColumns:
+    """Where the gold's answers are.
+
+    Attributes:
+        label, rating, ratings, answer: columns; None where there is none.
+        end: of the rating scale -end … end, whose middle is neutral.
+        neutral_within: a mean rating nearer to the middle is neutral.
+    """
+
+    label: str | None
+    rating: str | None
+    ratings: str | None
+    answer: str | None
+    end: float = 1.0
+    neutral_within: float = 0.5
+
+    @property
+    def about(self) -> str:
+        """In words."""
+        if self.label or self.answer:
+            return f"column {self.label or self.answer}"
+        return f"ratings in {self.ratings or self.rating}, on {-self.end:g} … {self.end:g}"
+
+    def target(self, question: Question, row: Mapping[str, Any]) -> Target | None:
+        """The answer to a question; None where the row does not say."""
+        decoding = question.decoding
+        if not isinstance(decoding, Choice):
+            answer = row.get(self.answer) if self.answer else None
+            return str(answer) if answer not in (None, "") and question.name == "answer" else None
+        if question.name != "answer":
+            return self._whether(question.name, decoding, row)
+        if self.label is not None:
+            label = row.get(self.label)
+            label = label.strip() if isinstance(label, str) else label
+            return None if label in (None, "") else {str(label): 1.0}
+        return self._of_ratings(row)
+
+    def _whether(self, name: str, decoding: Choice, row: Mapping[str, Any]) -> Target | None:
+        """A yes-or-no question about one label of several: the gold lists those that apply."""
+        listed = row.get(self.label) if self.label and decoding.labels == _YES_NO else None
+        if listed is None:
+            return None
+        names = {part.strip() for part in listed.split(";")} if isinstance(listed, str) else set(listed)
+        return {"yes" if name in names else "no": 1.0}
+
+    def _of_ratings(self, row: Mapping[str, Any]) -> Target | None:
+        """Shares of positive and negative: a rating half way to the scale's end, or beyond, counts whole."""
+        single = row.get(self.ratings) if self.ratings else None
+        mean = row.get(self.rating) if self.rating else None
+        ratings = [float(r) for r in single] if single else [] if mean is None else [float(mean)]
+        if not ratings:
+            return None
+        strength = [max(-1.0, min(1.0, 2 * r / self.end)) for r in ratings]
+        positive = sum(max(0.0, s) for s in strength) / len(strength)
+        negative = sum(max(0.0, -s) for s in strength) / len(strength)
+        return dict(zip(RATED_LABELS, (positive, 1 - positive - negative, negative), strict=True))
+
+    def gold_class(self, target: Mapping[str, float], row: Mapping[str, Any]) -> str:
+        """The one label of a row, as `textmill evaluate` has it."""
+        if self.label is None and self.rating is not None and row.get(self.rating) is not None:
+            mean = float(row[self.rating])
+            return "neutral" if abs(mean) < self.neutral_within else "positive" if mean > 0 else "negative"
+        return max(target, key=lambda name: target[name])
+
+
+def find_columns(names: Mapping[str, Any], given: Mapping[str, str | None], rows: list[dict[str, Any]]) -> GoldColumns:
+    """The gold's columns, as they are said or by their names.
+
+    Args:
+        names: the file's columns.
+        given: role → column that the user named.
+
+    Raises:
+        UsageError: if there are none, or not the one named.
+    """
+    found: dict[str, str | None] = {}
+    for role in ("label", "rating", "ratings", "answer"):
+        if (column := given.get(role)) is not None:
+            if column not in names:
+                raise UsageError(f"the gold has no column {column!r}", nearest(column, names))
+            found[role] = column
+        else:
+            known = _ANSWERS if role == "answer" else (*ROLES[role], *IN_A_FILE[role])
+            found[role] = next((name for name in known if name in names), None)
+    if not any(found.values()):
+        hint = f"name it with --label, --rating or --answer; there is: {', '.join(names)}"
+        raise UsageError("the gold has no answers to learn from", hint)
+    ratings = [abs(float(row[found["rating"]])) for row in rows if found["rating"] and row[found["rating"]] is not None]
+    return GoldColumns(found["label"], found["rating"], found["ratings"], found["answer"], _end(ratings))
+
+
+def _end(ratings: list[float]) -> float:
+    return max(1.0, float(-(-max(ratings, default=1.0) // 1)))
