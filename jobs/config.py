@@ -32,7 +32,8 @@ class JobConfig(BaseModel):
     model: str = Field("qwen2.5-0.5b", description="Catalogue name, model folder, or Hugging Face id.")
     revision: str | None = Field(None, description="Revision of a Hugging Face model.")
     adapter: str | None = Field(
-        None, description="Folder of textmill finetune: the model is used with it, and with the prompts it was trained on."
+        None,
+        description="Folder of textmill finetune: the model is used with it, and with the prompts it was trained on.",
     )
     prompt_form: str | None = Field(None, description="chat or bare. [default: what measured best for the model]")
     engine: Literal["vllm", "scripted"] = Field(

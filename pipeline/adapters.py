@@ -100,7 +100,9 @@ def refuse_other_prompts(card: AdapterCard, task: AnyTask, prompter: Prompter) -
         UsageError: if a question that both know is asked in other words, or with other labels.
     """
     now = prompt_digests(task, prompter)
-    if task.version != card.task_version or any(now[name] != card.prompts[name] for name in set(now) & set(card.prompts)):
+    if task.version != card.task_version or any(
+        now[name] != card.prompts[name] for name in set(now) & set(card.prompts)
+    ):
         raise UsageError(
             "the adapter was trained on other prompts or labels",
             "leave out the options and --prompt-form that change the prompt, or train one for them",

@@ -29,12 +29,14 @@ class Judged:
 
     Attributes:
         loss: mean, by the lessons' weights.
+        losses: each lesson's, times its weight.
         p: for choices, the probability of each label; None for answers in words.
         right: share of the predicted answers' tokens that the model would write itself; of choices, of the lessons
             whose most probable label is the target's.
     """
 
     loss: float
+    losses: Floats
     p: Floats | None
     right: float
 
@@ -94,11 +96,12 @@ class Learner:
     def judge(self, lessons: Sequence[Lesson], advance: Advance, adapted: bool = True) -> Judged:
         """What the model makes of lessons, with its adapter or without it."""
         self.model.eval()
-        losses, found, right = 0.0, [], [0, 0]
+        losses: list[float] = []
+        found, right = [], [0, 0]
         with self._torch.inference_mode(), self._adapter(adapted):
             for packed in packs_of(lessons, self._settings.tokens_at_once):
                 logits = self._logits(packed)
-                losses += float(self._losses(packed, logits).sum())
+                losses += self._losses(packed, logits).tolist()
                 for lesson, own in zip(packed.lessons, _by_lesson(packed, logits), strict=True):
                     if lesson.labels:
                         p = own[0, list(lesson.labels)].softmax(-1).double().cpu().numpy()
@@ -111,7 +114,12 @@ class Learner:
                 advance(len(packed.lessons))
         same = len({len(p) for p in found}) == 1 and len(found) == len(lessons)
         whole = sum(lesson.weight for lesson in lessons)
-        return Judged(losses / max(whole, 1e-12), np.stack(found) if same else None, right[0] / max(1, right[1]))
+        return Judged(
+            sum(losses) / max(whole, 1e-12),
+            np.array(losses),
+            np.stack(found) if same else None,
+            right[0] / max(1, right[1]),
+        )
 
     def state(self) -> dict[str, Any]:
         """All that training needs to go on from here."""

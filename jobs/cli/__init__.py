@@ -6,6 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
+from jobs.cli.adapter_commands import add_adapter_commands
 from jobs.cli.evaluation_commands import add_evaluation_commands
 from jobs.cli.job_commands import add_job_commands
 from jobs.cli.model_commands import models_app
@@ -34,6 +35,7 @@ add_output_commands(app)
 add_watch_commands(app)
 add_evaluation_commands(app)
 add_report_commands(app)
+add_adapter_commands(app)
 app.add_typer(models_app, name="models")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(sample_app, name="sample")

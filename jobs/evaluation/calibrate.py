@@ -25,7 +25,7 @@ _LEAST_ROWS = 50
 
 
 @dataclass(frozen=True)
-class _Rows:
+class FitRows:
     """What a calibration is fitted on.
 
     Attributes:
@@ -46,9 +46,9 @@ class _Rows:
     ratings: Floats | None
     scale: tuple[float, float]
 
-    def take(self, rows: Bools) -> "_Rows":
+    def take(self, rows: Bools) -> "FitRows":
         ratings = None if self.ratings is None else self.ratings[rows]
-        return _Rows(
+        return FitRows(
             self.labels, self.p[rows], self.names, self.classes, self.gold[rows], self.texts[rows], ratings, self.scale
         )
 
@@ -75,7 +75,7 @@ def calibrate(output: Path, settings: EvaluationSettings, now: datetime) -> Cali
     if len(rows.gold) < _LEAST_ROWS:
         raise UsageError(f"{len(rows.gold)} rows with gold are too few to fit on", f"give {_LEAST_ROWS} or more")
     seed = settings.resampling.seed
-    scaling, curve = _fit(rows)
+    scaling, curve = fit_rows(rows)
     before, after = _held_out(rows, folds_of(list(rows.texts), NUM_FOLDS, seed))
     gold = opinions.source if settings.gold is None else f"{settings.gold}, {opinions.source}"
     return _calibration(compared, digest, rows.labels, scaling, now).model_copy(
@@ -146,7 +146,7 @@ def _calibration(
     )
 
 
-def _rows(compared: Compared, opinions: Opinions) -> _Rows:
+def _rows(compared: Compared, opinions: Opinions) -> FitRows:
     labels, p = probabilities(compared)
     labelled, rated = opinions.labelled, opinions.rated
     if p is None or labelled is None:
@@ -162,7 +162,7 @@ def _rows(compared: Compared, opinions: Opinions) -> _Rows:
         ratings, scale = everywhere[where], (rated.scale.low, rated.scale.high)
         if not np.isfinite(ratings).all():
             raise UsageError("some rows have a gold label and no rating", "give --rating, or --label, of other columns")
-    rows = _Rows(labels, p[where], names, classes, labelled.gold, _texts(compared)[where], ratings, scale)
+    rows = FitRows(labels, p[where], names, classes, labelled.gold, _texts(compared)[where], ratings, scale)
     return rows.take(np.isin(rows.gold, classes))
 
 
@@ -176,14 +176,15 @@ def _texts(compared: Compared) -> Strings:
     return np.array(results[column].to_pylist() if known else [str(i) for i in range(results.num_rows)], np.object_)
 
 
-def _fit(rows: _Rows) -> tuple[Scaling, RatingCurve | None]:
+def fit_rows(rows: FitRows) -> tuple[Scaling, RatingCurve | None]:
+    """The scaling of their probabilities, and the curve where they have ratings."""
     scaling = fit_scaling(rows.p, rows.gold, rows.classes)
     if rows.ratings is None:
         return scaling, None
     return scaling, fit_curve(rows.scores(scaling.apply(rows.p)), rows.ratings, *rows.scale)
 
 
-def _held_out(rows: _Rows, folds: Ints) -> tuple[CalibrationError, CalibrationError]:
+def _held_out(rows: FitRows, folds: Ints) -> tuple[CalibrationError, CalibrationError]:
     """Errors without a calibration, and with that which was fitted on the other folds."""
     after = np.empty_like(rows.p)
     ratings = np.full(len(rows.gold), np.nan)
@@ -191,16 +192,17 @@ def _held_out(rows: _Rows, folds: Ints) -> tuple[CalibrationError, CalibrationEr
         held = folds == fold
         if not held.any() or held.all():
             raise UsageError("too few different results to cross-validate on")
-        scaling, curve = _fit(rows.take(~held))
+        scaling, curve = fit_rows(rows.take(~held))
         after[held] = scaling.apply(rows.p[held])
         if curve is not None:
             ratings[held] = [on_curve(curve, float(score)) for score in rows.scores(after[held])]
     low, high = rows.scale
     stretched = None if rows.ratings is None else (low + high) / 2 + rows.scores(rows.p) * (high - low) / 2
-    return _errors(rows, rows.p, stretched), _errors(rows, after, None if rows.ratings is None else ratings)
+    return errors_of(rows, rows.p, stretched), errors_of(rows, after, None if rows.ratings is None else ratings)
 
 
-def _errors(rows: _Rows, p: Floats, predicted: Floats | None) -> CalibrationError:
+def errors_of(rows: FitRows, p: Floats, predicted: Floats | None) -> CalibrationError:
+    """The errors of probabilities, and of what is predicted on the human scale."""
     of_classes = p @ np.eye(len(rows.names))[rows.classes]
     given = rows.classes[p.argmax(axis=1)]
     labelled = Labelled(rows.names, np.ones(len(rows.gold), np.bool_), rows.gold, given, of_classes)

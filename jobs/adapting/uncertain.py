@@ -1,0 +1,83 @@
+"""The rows worth labelling next: those that the model is least sure of, and that differ from each other.
+
+Greedy: the row with the largest product of uncertainty and distance from all that is chosen, again and again. Distance
+is one minus the cosine of TF-IDF vectors of words. Only the most uncertain rows, ten times as many, are looked at.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from jobs.adapting.gold_rows import write_cells
+from jobs.evaluation.bootstrap import Floats
+from pipeline.errors import UsageError
+from pipeline.layout import RESULTS
+from pipeline.run_folder import read_manifest
+from schemas.envelope import STATUS_COLUMN, Status
+
+_POOL = 10
+_COLUMN = "uncertainty"
+
+
+def write_uncertain(output: Path, file: Path, num_rows: int) -> int:
+    """Write the rows of a run as CSV, with an empty column `gold_label`; returns how many.
+
+    Raises:
+        UsageError: if the run has no uncertainty or no ok results, or the file cannot be written.
+    """
+    manifest = read_manifest(output)
+    stored = ds.dataset(output / RESULTS)
+    names = stored.schema.names
+    texts = [name for name in manifest.text_columns if name in names]
+    if _COLUMN not in names or not texts:
+        raise UsageError(f"a run of {manifest.task} does not say how uncertain it is", "sentiment and classify do")
+    shown = [n for n in (manifest.id_column or "id", *texts) if n in names]
+    said = [n for n in ("label", _COLUMN) if n in names]
+    kept = dict.fromkeys([*shown, *said, STATUS_COLUMN])
+    table = stored.to_table(columns=list(kept), filter=ds.field(STATUS_COLUMN) == Status.OK)
+    table = _most_uncertain(table, texts[0], _POOL * num_rows)
+    if not table.num_rows:
+        raise UsageError(f"{output} has no ok results")
+    values = table[texts[0]].to_pylist()
+    chosen = choose_diverse(values, table[_COLUMN].to_numpy(), num_rows)
+    rows: list[dict[str, Any]] = table.take(chosen).to_pylist()
+    write_cells(file, [*dict.fromkeys(shown), "gold_label", *said], rows)
+    return len(rows)
+
+
+def _most_uncertain(table: pa.Table, text: str, num_rows: int) -> pa.Table:
+    """The rows with the highest uncertainty, each text once."""
+    order = np.argsort(-table[_COLUMN].to_numpy(), kind="stable")
+    seen: set[Any] = set()
+    places = []
+    texts = table[text].to_pylist()
+    for place in order:
+        if texts[place] not in seen:
+            seen.add(texts[place])
+            places.append(place)
+        if len(places) == num_rows:
+            break
+    return table.take(places)
+
+
+def choose_diverse(texts: Sequence[str], uncertainty: Floats, num_rows: int) -> list[int]:
+    """Places of uncertain texts that differ, the best first."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectors = TfidfVectorizer(token_pattern=r"\w+|[^\w\s]", sublinear_tf=True).fit_transform(
+        [t or " . " for t in texts]
+    )
+    nearest = np.zeros(len(texts))
+    left = np.ones(len(texts), np.bool_)
+    chosen: list[int] = []
+    while len(chosen) < min(num_rows, len(texts)):
+        worth = np.where(left, uncertainty * (1 - nearest), -np.inf)
+        best = int(worth.argmax())
+        chosen.append(best)
+        left[best] = False
+        nearest = np.maximum(nearest, (vectors @ vectors[best].T).toarray().ravel())
+    return chosen

@@ -1,0 +1,99 @@
+"""A model adapted to labels of one's own: `finetune`, `uncertain`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from jobs.cli.job_commands import BUDGET_SPENT, JsonOption
+from jobs.config import parse_engine_args
+from jobs.terminal import own_terminal, plain_table
+
+
+def finetune(
+    gold: Annotated[Path, typer.Argument(help="Parquet, or CSV of `textmill uncertain` that is filled in.")],
+    out: Annotated[Path, typer.Option(help="Folder for the adapter.")],
+    task: Annotated[str, typer.Option(help="A task's name, or FILE.py:NAME.")] = "sentiment",
+    model: Annotated[str, typer.Option(help="Catalogue name, model folder, or Hugging Face id.")] = "qwen2.5-0.5b",
+    text: Annotated[str | None, typer.Option(help="Column with the text. [default: a good guess]")] = None,
+    label: Annotated[str | None, typer.Option(help="Column of labels. [default: gold_label …]")] = None,
+    rating: Annotated[str | None, typer.Option(help="Column of mean ratings on -n … n.")] = None,
+    ratings: Annotated[str | None, typer.Option(help="Column of lists of single ratings.")] = None,
+    answer: Annotated[str | None, typer.Option(help="Column of answers in words or JSON.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="An option of the task, as NAME=VALUE; may be repeated.")
+    ] = None,
+    prompt_form: Annotated[str | None, typer.Option(help="chat or bare. [default: the model's]")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the rows, at most.")] = 2,
+    rank: Annotated[int, typer.Option(min=1, max=256, help="Of LoRA.")] = 16,
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 5e-4,
+    batch_rows: Annotated[int, typer.Option(min=1, help="Rows of one step.")] = 32,
+    balance: Annotated[float, typer.Option(min=0, max=1, help="1: rare labels count as much as frequent ones.")] = 0.5,
+    held_out: Annotated[float, typer.Option(help="Share of rows for stopping and figures, half each.")] = 0.2,
+    patience: Annotated[int, typer.Option(min=1, help="Stop after so many looks without a better loss.")] = 3,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Train no longer now; the same command goes on (exit code 5).")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of split, order and first weights.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Adapt a model to labels of your own: trains a LoRA adapter, which jobs use with --adapter."""
+    from jobs.adapting.finetune import FineTuning
+    from jobs.adapting.finetune import finetune as train
+    from schemas.adapter import TrainingSettings
+
+    settings = TrainingSettings(
+        rank=rank,
+        alpha=2 * rank,
+        learning_rate=learning_rate,
+        batch_rows=batch_rows,
+        epochs=epochs,
+        patience=patience,
+        balance=balance,
+        held_out=held_out,
+        seed=seed,
+    )
+    columns = {"label": label, "rating": rating, "ratings": ratings, "answer": answer}
+    options = parse_engine_args(option or [])
+    seconds = float("inf") if minutes is None else 60 * minutes
+    asked = FineTuning(gold, task, model, out, columns, text, options, prompt_form, settings, seconds)
+    with own_terminal() as terminal:
+        card = train(asked, terminal)
+    if card is None:
+        print("the time is up; the same command goes on from here")
+        raise typer.Exit(BUDGET_SPENT)
+    if as_json:
+        print(card.model_dump_json(indent=2))
+        return
+    rows = [
+        [
+            name,
+            *(
+                f"{f.value:.3f} ({f.low:.3f}…{f.high:.3f})" if f and f.low is not None and f.high is not None else ""
+                for f in (card.before.get(name), figure)
+            ),
+        ]
+        for name, figure in card.after.items()
+    ]
+    title = f"{card.data.reporting.rows:,} rows that were not trained on, {card.model}"
+    Console(highlight=False).print(plain_table(title, ["", "before", "after"], rows))
+    print(f"use it: textmill {card.task} INPUT... OUTPUT --adapter {out}")
+
+
+def uncertain(
+    output: Annotated[Path, typer.Argument(help="The output folder of a run.")],
+    to: Annotated[Path | None, typer.Option(help="The CSV to write. [default: OUTPUT.to_label.csv]")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="How many rows.")] = 200,
+) -> None:
+    """Write the rows worth labelling next: uncertain ones that differ. Fill in gold_label, then `textmill finetune`."""
+    from jobs.adapting.uncertain import write_uncertain
+
+    file = to or output.with_name(f"{output.name}.to_label.csv")
+    print(f"{write_uncertain(output, file, n)} rows to label in {file}")
+
+
+def add_adapter_commands(app: typer.Typer) -> None:
+    """`finetune`, `uncertain`."""
+    for command in (finetune, uncertain):
+        app.command()(command)
