@@ -6,7 +6,6 @@ gradient are those of the examples one by one (a test holds that).
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 from typing import Any
 
 import numpy as np
@@ -100,5 +99,6 @@ def _length(lessons: Sequence[Lesson]) -> int:
 
 def _shared(lessons: Sequence[Lesson]) -> int:
     """How many tokens all prompts begin with; each keeps one of its own, from which it answers."""
-    first = commonprefix([lesson.prompt for lesson in lessons])
-    return min(len(first), *(len(lesson.prompt) - 1 for lesson in lessons))
+    first, last = min(lesson.prompt for lesson in lessons), max(lesson.prompt for lesson in lessons)
+    same = next((i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    return min(same, *(len(lesson.prompt) - 1 for lesson in lessons))

@@ -68,7 +68,7 @@ def choose_diverse(texts: Sequence[str], uncertainty: Floats, num_rows: int) -> 
     """Places of uncertain texts that differ, the best first."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectors = TfidfVectorizer(token_pattern=r"\w+|[^\w\s]", sublinear_tf=True).fit_transform(
+    vectors = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+|[^\w\s]").fit_transform(  # noqa: S106 - no password
         [t or " . " for t in texts]
     )
     nearest = np.zeros(len(texts))

@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -154,7 +155,7 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
     options_model = ClassificationOptions
     columns = ("label", "probability", "uncertainty")
     calibrated_questions = (_ANSWER, *_PRIORS)
-    adapted = {"calibrate": False}
+    adapted: ClassVar[Mapping[str, Any]] = {"calibrate": False}
 
     def __init__(self, options: ClassificationOptions, form: str) -> None:
         super().__init__(options, form)

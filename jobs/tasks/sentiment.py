@@ -7,7 +7,7 @@ from asking the model for a number. So a row costs one forward pass, and as many
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -150,7 +150,7 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
     forms = ("chat", "bare")
     columns = ("label", "score", "uncertainty", "aspects")
     calibrated_questions = ("answer",)
-    adapted = {"examples": []}
+    adapted: ClassVar[Mapping[str, Any]] = {"examples": []}
 
     def __init__(self, options: SentimentOptions, form: str) -> None:
         super().__init__(options, form)
