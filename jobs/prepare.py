@@ -118,7 +118,9 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         ),
         budget=Budget(tuple(sorted(config.budget.items())), time.time()),
     )
-    info = ModelInfo(name=model.name, digest=model.digest, revision=model.revision, licence=model.licence)
+    info = ModelInfo(
+        name=model.name, digest=model.digest, revision=model.revision, licence=model.licence, adapter=model.adapter
+    )
     return Prepared(plan, recipe, info, found, sum(part.rows for part in parts), calibration)
 
 
@@ -288,4 +290,5 @@ def make_recipe(task: AnyTask, model: Model, engine: EngineSpec, rules: PromptRu
         revision=model.revision,
         engine=engine.identity(),
         context_tokens=rules.context_tokens,
+        adapter=None if model.adapter is None else model.adapter.digest,
     )

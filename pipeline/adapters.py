@@ -23,6 +23,7 @@ from pipeline.prompts import fingerprint
 from pipeline.requests import Prompter
 from pipeline.task import AnyTask
 from schemas.adapter import CALIBRATION_NAME, CARD_NAME, PEFT_NAME, WEIGHTS_NAME, AdapterCard
+from schemas.manifest import AdapterUse
 
 
 def read_card(folder: Path) -> AdapterCard:
@@ -81,13 +82,15 @@ def with_adapter(base: Model, folder: Path, task: str, say: Say) -> Model:
         raise UsageError(f"the adapter {folder} is for {card.task}, not for {task}")
     if base.folder is None or card.model_digest != base.digest:
         raise UsageError(f"the adapter {folder} is for {card.model}, not for {base.name}", f"give --model {card.model}")
-    digest = adapted_digest(base.digest, adapter_digest(folder))
+    adapter = AdapterUse(folder=str(folder), digest=adapter_digest(folder), model_digest=base.digest)
+    digest = adapted_digest(base.digest, adapter.digest)
     calibration = folder / CALIBRATION_NAME
     return replace(
         base,
         name=f"{base.name}+{folder.name}",
         folder=_merged(base.folder, folder, models_folder() / f"merged-{digest[:24]}", say),
         digest=digest,
+        adapter=adapter,
         prompt_forms={card.task: card.prompt_form},
         calibrations={card.task: str(calibration)} if calibration.is_file() else {},
     )

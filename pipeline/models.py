@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.errors import RunError, UsageError
 from pipeline.fetch import Package, download
 from pipeline.tokens import load_chat_template
+from schemas.manifest import AdapterUse
 
 DEFAULT_CONTEXT_TOKENS = 4096
 
@@ -72,6 +73,7 @@ class Model:
         digest: names its weights, tokenizer and config.
         prompt_forms: per task, the form of prompt that it does best.
         calibrations: per task, the file of the calibration that its runs use where it fits.
+        adapter: merged into it; then `digest` names both.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Model:
     licence: str | None = None
     prompt_forms: Mapping[str, str] = field(default_factory=dict)
     calibrations: Mapping[str, str] = field(default_factory=dict)
+    adapter: AdapterUse | None = None
 
 
 def home() -> Path:

@@ -179,6 +179,7 @@ class Recipe:
         model, model_digest, revision: the weights.
         engine: what ran them, with the arguments that can change an answer.
         context_tokens: where a text is cut.
+        adapter: digest of the one that is in the weights; left out of the plain data where there is none.
     """
 
     task: str
@@ -189,10 +190,12 @@ class Recipe:
     revision: str | None
     engine: Mapping[str, Any]
     context_tokens: int
+    adapter: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as written to `recipe.json` and to the manifest."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        content = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in content.items() if name != "adapter" or value is not None}
 
     def digest(self) -> str:
         """16 hexadecimal digits over everything but the model's name: the same weights under two names are one."""

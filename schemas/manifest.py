@@ -22,13 +22,22 @@ class FileInfo(_Part):
     size_bytes: int
 
 
+class AdapterUse(_Part):
+    """An adapter that a model was used with: its folder, a digest of its weights, and that of the model without it."""
+
+    folder: str
+    digest: str
+    model_digest: str
+
+
 class ModelInfo(_Part):
-    """The model that answered: its name, where from, and a digest of its weights."""
+    """The model that answered: its name, where from, and a digest of its weights, an adapter's included."""
 
     name: str
     digest: str
     revision: str | None = None
     licence: str | None = None
+    adapter: AdapterUse | None = None
 
 
 class CalibrationUse(_Part):

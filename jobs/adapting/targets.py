@@ -12,7 +12,8 @@ from pipeline.elements import Question
 from pipeline.errors import UsageError
 
 _ANSWERS = ("gold_answer", "answer")
-_YES_NO = ("yes", "no")
+YES_NO = ("yes", "no")
+"""Labels of a question whether one label of several applies."""
 
 Target = str | Mapping[str, float]
 """An answer in words, or the share of each label."""
@@ -58,7 +59,7 @@ class GoldColumns:
 
     def _whether(self, name: str, decoding: Choice, row: Mapping[str, Any]) -> Target | None:
         """A yes-or-no question about one label of several: the gold lists those that apply."""
-        listed = row.get(self.label) if self.label and decoding.labels == _YES_NO else None
+        listed = row.get(self.label) if self.label and decoding.labels == YES_NO else None
         if listed is None:
             return None
         names = {part.strip() for part in listed.split(";")} if isinstance(listed, str) else set(listed)

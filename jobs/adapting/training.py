@@ -51,6 +51,7 @@ class Training:
         folder: for the checkpoint.
         key: see `Progress`.
         say: told of each look.
+        clock: in seconds.
     """
 
     learner: Learner
@@ -60,12 +61,13 @@ class Training:
     folder: Path
     key: str
     say: Say
+    clock: Callable[[], float] = time.monotonic
 
     def run(self, seconds: float, advance: Callable[[int], None]) -> tuple[Progress, bool]:
         """Train until it is done, or for so many seconds; how far it is, and whether it is done."""
         progress = self._restored()
         advance(progress.step)
-        started = saved = time.monotonic()
+        started = saved = self.clock()
         before, done = progress.seconds, False
         for number, batch in self._steps():
             if number <= progress.step:
@@ -73,17 +75,17 @@ class Training:
             if progress.impatient(self.settings.patience):
                 done = True
                 break
-            if time.monotonic() - started >= seconds:
+            if self.clock() - started >= seconds:
                 break
             self.learner.step(batch)
             progress.step = number
             advance(1)
             if number % self.every == 0 or number == self.num_steps:
                 self._look(progress)
-            progress.seconds = before + time.monotonic() - started
-            if time.monotonic() - saved >= _CHECKPOINT_SECONDS:
+            progress.seconds = before + self.clock() - started
+            if self.clock() - saved >= _CHECKPOINT_SECONDS:
                 self._save(progress)
-                saved = time.monotonic()
+                saved = self.clock()
         done = done or progress.step >= self.num_steps
         self._save(progress)
         return progress, done

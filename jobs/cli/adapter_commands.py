@@ -8,7 +8,9 @@ from rich.console import Console
 
 from jobs.cli.job_commands import BUDGET_SPENT, JsonOption
 from jobs.config import parse_engine_args
-from jobs.terminal import own_terminal, plain_table
+from jobs.terminal import own_terminal, plain_table, printable
+from schemas.adapter import AdapterCard, TrainingSettings
+from schemas.evaluation import Figure
 
 
 def finetune(
@@ -27,10 +29,12 @@ def finetune(
     prompt_form: Annotated[str | None, typer.Option(help="chat or bare. [default: the model's]")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the rows, at most.")] = 2,
     rank: Annotated[int, typer.Option(min=1, max=256, help="Of LoRA.")] = 16,
-    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 5e-4,
+    learning_rate: Annotated[float, typer.Option(min=1e-8, max=1, help="The highest.")] = 5e-4,
     batch_rows: Annotated[int, typer.Option(min=1, help="Rows of one step.")] = 32,
     balance: Annotated[float, typer.Option(min=0, max=1, help="1: rare labels count as much as frequent ones.")] = 0.5,
-    held_out: Annotated[float, typer.Option(help="Share of rows for stopping and figures, half each.")] = 0.2,
+    held_out: Annotated[
+        float, typer.Option(min=0.01, max=0.9, help="Share of rows for stopping and figures, half each.")
+    ] = 0.2,
     patience: Annotated[int, typer.Option(min=1, help="Stop after so many looks without a better loss.")] = 3,
     minutes: Annotated[
         float | None, typer.Option(min=0, help="Train no longer now; the same command goes on (exit code 5).")
@@ -41,7 +45,6 @@ def finetune(
     """Adapt a model to labels of your own: trains a LoRA adapter, which jobs use with --adapter."""
     from jobs.adapting.finetune import FineTuning
     from jobs.adapting.finetune import finetune as train
-    from schemas.adapter import TrainingSettings
 
     settings = TrainingSettings(
         rank=rank,
@@ -66,19 +69,21 @@ def finetune(
     if as_json:
         print(card.model_dump_json(indent=2))
         return
-    rows = [
-        [
-            name,
-            *(
-                f"{f.value:.3f} ({f.low:.3f}…{f.high:.3f})" if f and f.low is not None and f.high is not None else ""
-                for f in (card.before.get(name), figure)
-            ),
-        ]
-        for name, figure in card.after.items()
-    ]
-    title = f"{card.data.reporting.rows:,} rows that were not trained on, {card.model}"
-    Console(highlight=False).print(plain_table(title, ["", "before", "after"], rows))
+    _print_card(card)
     print(f"use it: textmill {card.task} INPUT... OUTPUT --adapter {out}")
+
+
+def _print_card(card: AdapterCard) -> None:
+    rows = [[name, _cell(card.before.get(name)), _cell(figure)] for name, figure in card.after.items()]
+    print(f"{card.data.reporting.rows:,} rows that were not trained on, {printable(card.model)}")
+    Console(highlight=False).print(plain_table(None, ["", "before", "after"], rows))
+
+
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    interval = "" if figure.low is None or figure.high is None else f" ({figure.low:.3f}…{figure.high:.3f})"
+    return f"{figure.value:.3f}{interval}"
 
 
 def uncertain(

@@ -1,0 +1,174 @@
+"""Training from gold to adapter: it goes on where it stopped, and merged it answers as it was judged."""
+
+import io
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jobs.adapting.adapter_folder import replace_folder
+from jobs.adapting.gold_rows import write_cells
+from jobs.terminal import Terminal
+from pipeline.adapters import adapter_digest, prompt_digests, read_card, refuse_other_prompts, with_adapter
+from pipeline.errors import UsageError
+from pipeline.models import resolve_model
+from pipeline.requests import Prompter, PromptRules
+from schemas.adapter import CALIBRATION_NAME, TrainingSettings
+from tests.jobs.test_cli import invoke
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+WORDS = {"positive": "lovely good fine", "negative": "bad broken awful", "neutral": "box table paper"}
+SETTINGS = TrainingSettings(rank=2, learning_rate=0.02, batch_rows=16, epochs=2, held_out=0.4)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder: two layers of noise, and a tokenizer that knows the words."""
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("peft")
+    tokenizers = pytest.importorskip("tokenizers")
+    folder = tmp_path_factory.mktemp("tiny")
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=400, special_tokens=["<end>"], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([f" {name} {words}" for name, words in WORDS.items()] * 50, trainer)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = transformers.LlamaConfig(
+        vocab_size=400, num_key_value_heads=2, max_position_embeddings=4096, eos_token_id=0, **sizes
+    )
+    transformers.set_seed(0)
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def gold(tmp_path: Path) -> Path:
+    """260 rows as a spreadsheet has them, a few of them of no use."""
+    rng, rows = np.random.default_rng(3), []
+    for number, label in enumerate(rng.choice([*WORDS], 260, p=(0.6, 0.2, 0.2))):
+        word = str(rng.choice(WORDS[label].split()))
+        rows.append({"text": f"{word} {number}", "gold_label": str(label)})
+    rows += [{"text": "not labelled", "gold_label": ""}, {"text": "mistaken", "gold_label": "postive"}]
+    file = tmp_path / "gold.csv"
+    write_cells(file, ["text", "gold_label"], rows)
+    return file
+
+
+def asked(gold: Path, tiny: Path, out: Path, **changes: Any) -> Any:
+    from jobs.adapting.finetune import FineTuning
+
+    return FineTuning(gold, "sentiment", str(tiny), out, **{"settings": SETTINGS, **changes})
+
+
+def test_an_adapter_learns_goes_on_and_merged_answers_the_same(gold: Path, tiny: Path, tmp_path: Path) -> None:
+    from jobs.adapting.finetune import finetune
+    from jobs.adapting.learner import Learner
+    from jobs.adapting.lectures import prepare_lectures
+    from pipeline.merge_adapter import merge
+
+    out, terminal = tmp_path / "adapter", Terminal(io.StringIO())
+    assert finetune(asked(gold, tiny, out, seconds=0), terminal) is None
+    assert not out.exists()
+    card = finetune(asked(gold, tiny, out), terminal)
+    assert card is not None and card == read_card(out)
+    assert card.data.left_out == {"no answer": 1, "a label that the task does not have": 1}
+    assert card.after["loss"].value < card.before["loss"].value
+    assert card.after["accuracy"].value > 0.9
+    assert (out / CALIBRATION_NAME).is_file()
+    assert not list(tmp_path.glob(".adapter*"))
+
+    lectures = prepare_lectures(asked(gold, tiny, out), terminal)
+    merge(tiny, out, tmp_path / "merged")
+    judged = Learner(tmp_path / "merged", SETTINGS, 1).judge(
+        lectures.teacher.lessons(lectures.parts[2]), lambda by: None, adapted=False
+    )
+    assert judged.loss == pytest.approx(card.after["loss"].value, rel=1e-4)
+
+
+def test_training_in_pieces_is_training(gold: Path, tiny: Path, tmp_path: Path) -> None:
+    from jobs.adapting.learner import Learner
+    from jobs.adapting.lectures import prepare_lectures
+    from jobs.adapting.training import Training
+
+    lectures = prepare_lectures(asked(gold, tiny, tmp_path / "adapter"), Terminal(io.StringIO()))
+    lessons, checked = (lectures.teacher.lessons(part) for part in lectures.parts[:2])
+
+    def course(name: str) -> Training:
+        ticks = itertools.count().__next__
+        learner = Learner(tiny, SETTINGS, 20)
+        return Training(learner, SETTINGS, lessons, checked, tmp_path / name, "key", lambda _: None, ticks)
+
+    whole, done = course("whole").run(float("inf"), lambda by: None)
+    assert done
+    for most in range(2, 20):
+        pieces, done = course("pieces").run(9, lambda by: None)
+        if done:
+            break
+    assert most > 3 and done
+    assert (pieces.step, pieces.best_step) == (whole.step, whole.best_step)
+    assert [loss for _, loss in pieces.losses] == pytest.approx([loss for _, loss in whole.losses], rel=1e-4)
+
+
+def test_an_adapter_is_for_its_task_its_model_and_its_prompts(gold: Path, tiny: Path, tmp_path: Path) -> None:
+    from jobs.adapting.finetune import finetune
+    from jobs.prepare import make_task
+    from jobs.tasks import find_task
+
+    out = tmp_path / "adapter"
+    quick = SETTINGS.model_copy(update={"epochs": 1, "checks_per_epoch": 1})
+    finetune(asked(gold, tiny, out, settings=quick), Terminal(io.StringIO()))
+    model, card = resolve_model(str(tiny), None, lambda _: None), read_card(out)
+    with pytest.raises(UsageError, match="is for sentiment, not for classify"):
+        with_adapter(model, out, "classify", lambda _: None)
+    adapted = with_adapter(model, out, "sentiment", lambda _: None)
+    assert adapted.adapter is not None and adapted.adapter.digest == adapter_digest(out)
+    assert adapted.digest != model.digest == adapted.adapter.model_digest
+    with pytest.raises(UsageError, match="the adapter .* is for"):
+        with_adapter(adapted, out, "sentiment", lambda _: None)
+    prompter = Prompter(PromptRules(str(tiny), "", 2048, 0, truncate=True))
+    task = make_task(find_task("sentiment"), card.options, None, model)
+    refuse_other_prompts(card, task, prompter)
+    other = make_task(find_task("sentiment"), {}, None, model)
+    assert prompt_digests(other, prompter) != card.prompts
+    with pytest.raises(UsageError, match="other prompts"):
+        refuse_other_prompts(card, other, prompter)
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "message"),
+    [
+        ("translate", [{"text": "One", "gold_label": "Uno"}], "finetune cannot tell from gold"),
+        ("sentiment", [{"text": "One", "gold_label": "great"}], "no row of the gold can be learnt from"),
+        ("sentiment", [{"text": "One", "gold_label": "positive"}], "too few to train on"),
+        ("sentiment", [{"text": "One"}], "the gold has no answers to learn from"),
+    ],
+)
+def test_gold_that_teaches_nothing_is_one_line(task, rows, message, tiny: Path, tmp_path: Path) -> None:
+    write_cells(tmp_path / "gold.csv", list(rows[0]), rows)
+    options = ["--task", task, "--model", str(tiny), "--out", str(tmp_path / "adapter")]
+    result = invoke(
+        "finetune", str(tmp_path / "gold.csv"), *options, *(["--option", 'to=["es"]'] * (task == "translate"))
+    )
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_only_an_adapter_is_replaced(gold: Path, tiny: Path, tmp_path: Path) -> None:
+    result = invoke("finetune", str(gold), "--model", str(tiny), "--out", str(tmp_path))
+    assert result.exit_code == 2
+    assert "is no adapter" in result.output
+    new, old = tmp_path / "new", tmp_path / "old"
+    for folder in (new, old):
+        folder.mkdir()
+        (folder / "which").write_text(folder.name)
+    replace_folder(new, old)
+    assert (old / "which").read_text() == "new"
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir() and "home" not in p.name) == ["old"]
