@@ -118,8 +118,9 @@ def prepare_lectures(asked: FineTuning, terminal: Terminal) -> Lectures:
 
 def _refuse_untold(task: AnyTask) -> None:
     """Gold says one answer a row, or which labels of several apply."""
-    questions = task.questions(task.examples()[0].record)
-    if not any(q.name == "answer" or isinstance(q.decoding, Choice) and q.decoding.labels == YES_NO for q in questions):
+    asked = task.questions(task.examples()[0].record)
+    whether = any(isinstance(q.decoding, Choice) and q.decoding.labels == YES_NO for q in asked)
+    if not whether and all(question.name != "answer" for question in asked):
         raise UsageError(
             f"finetune cannot tell from gold what the several answers of {task.name} should be",
             "it can for sentiment, classify, extract, and tasks of your own with one question",

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 
 from jobs.adapting.adapter_folder import replace_folder
 from jobs.adapting.gold_rows import write_cells
+from jobs.prepare import make_task
+from jobs.tasks import find_task
 from jobs.terminal import Terminal
-from pipeline.adapters import adapter_digest, prompt_digests, read_card, refuse_other_prompts, with_adapter
+from pipeline.adapters import adapter_digest, read_card, refuse_other_prompts, with_adapter
+from pipeline.calibration import read_calibration
 from pipeline.errors import UsageError
 from pipeline.models import resolve_model
 from pipeline.requests import Prompter, PromptRules
@@ -49,15 +53,15 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def gold(tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def gold(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """260 rows as a spreadsheet has them, a few of them of no use."""
     rng, rows = np.random.default_rng(3), []
     for number, label in enumerate(rng.choice([*WORDS], 260, p=(0.6, 0.2, 0.2))):
         word = str(rng.choice(WORDS[label].split()))
         rows.append({"text": f"{word} {number}", "gold_label": str(label)})
     rows += [{"text": "not labelled", "gold_label": ""}, {"text": "mistaken", "gold_label": "postive"}]
-    file = tmp_path / "gold.csv"
+    file = tmp_path_factory.mktemp("gold") / "gold.csv"
     write_cells(file, ["text", "gold_label"], rows)
     return file
 
@@ -68,29 +72,43 @@ def asked(gold: Path, tiny: Path, out: Path, **changes: Any) -> Any:
     return FineTuning(gold, "sentiment", str(tiny), out, **{"settings": SETTINGS, **changes})
 
 
-def test_an_adapter_learns_goes_on_and_merged_answers_the_same(gold: Path, tiny: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="session")
+def adapter(gold: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What training makes of the gold, with no time at first."""
     from jobs.adapting.finetune import finetune
-    from jobs.adapting.learner import Learner
-    from jobs.adapting.lectures import prepare_lectures
-    from pipeline.merge_adapter import merge
 
-    out, terminal = tmp_path / "adapter", Terminal(io.StringIO())
+    out, terminal = tmp_path_factory.mktemp("trained") / "adapter", Terminal(io.StringIO())
     assert finetune(asked(gold, tiny, out, seconds=0), terminal) is None
     assert not out.exists()
-    card = finetune(asked(gold, tiny, out), terminal)
-    assert card is not None and card == read_card(out)
+    assert finetune(asked(gold, tiny, out), terminal) == read_card(out)
+    assert [path.name for path in out.parent.iterdir()] == ["adapter"]
+    return out
+
+
+def test_what_it_learnt_is_in_the_card(adapter: Path) -> None:
+    card = read_card(adapter)
     assert card.data.left_out == {"no answer": 1, "a label that the task does not have": 1}
+    assert card.data.training.rows + card.data.stopping.rows + card.data.reporting.rows == 260
     assert card.after["loss"].value < card.before["loss"].value
     assert card.after["accuracy"].value > 0.9
-    assert (out / CALIBRATION_NAME).is_file()
-    assert not list(tmp_path.glob(".adapter*"))
+    assert read_calibration(str(adapter / CALIBRATION_NAME)).rows == card.data.stopping.rows
 
-    lectures = prepare_lectures(asked(gold, tiny, out), terminal)
-    merge(tiny, out, tmp_path / "merged")
-    judged = Learner(tmp_path / "merged", SETTINGS, 1).judge(
-        lectures.teacher.lessons(lectures.parts[2]), lambda by: None, adapted=False
-    )
-    assert judged.loss == pytest.approx(card.after["loss"].value, rel=1e-4)
+
+def test_merged_it_answers_as_it_was_judged(adapter: Path, gold: Path, tiny: Path) -> None:
+    from jobs.adapting.learner import Learner
+    from jobs.adapting.lectures import prepare_lectures
+
+    model = resolve_model(str(tiny), None, lambda _: None)
+    adapted = with_adapter(model, adapter, "sentiment", lambda _: None)
+    assert adapted.folder is not None
+    assert adapted.adapter is not None
+    assert adapted.adapter.digest == adapter_digest(adapter)
+    assert adapted.digest != model.digest == adapted.adapter.model_digest
+
+    lectures = prepare_lectures(asked(gold, tiny, adapter), Terminal(io.StringIO()))
+    unseen = lectures.teacher.lessons(lectures.parts[2])
+    judged = Learner(adapted.folder, SETTINGS, 1).judge(unseen, lambda by: None, adapted=False)
+    assert judged.loss == pytest.approx(read_card(adapter).after["loss"].value, rel=1e-4)
 
 
 def test_training_in_pieces_is_training(gold: Path, tiny: Path, tmp_path: Path) -> None:
@@ -108,38 +126,25 @@ def test_training_in_pieces_is_training(gold: Path, tiny: Path, tmp_path: Path) 
 
     whole, done = course("whole").run(float("inf"), lambda by: None)
     assert done
-    for most in range(2, 20):
+    calls, done = 0, False
+    while not done:
         pieces, done = course("pieces").run(9, lambda by: None)
-        if done:
-            break
-    assert most > 3 and done
+        calls += 1
+    assert calls > 3
     assert (pieces.step, pieces.best_step) == (whole.step, whole.best_step)
     assert [loss for _, loss in pieces.losses] == pytest.approx([loss for _, loss in whole.losses], rel=1e-4)
 
 
-def test_an_adapter_is_for_its_task_its_model_and_its_prompts(gold: Path, tiny: Path, tmp_path: Path) -> None:
-    from jobs.adapting.finetune import finetune
-    from jobs.prepare import make_task
-    from jobs.tasks import find_task
-
-    out = tmp_path / "adapter"
-    quick = SETTINGS.model_copy(update={"epochs": 1, "checks_per_epoch": 1})
-    finetune(asked(gold, tiny, out, settings=quick), Terminal(io.StringIO()))
-    model, card = resolve_model(str(tiny), None, lambda _: None), read_card(out)
+def test_an_adapter_is_for_its_task_its_model_and_its_prompts(adapter: Path, tiny: Path) -> None:
+    model, card = resolve_model(str(tiny), None, lambda _: None), read_card(adapter)
     with pytest.raises(UsageError, match="is for sentiment, not for classify"):
-        with_adapter(model, out, "classify", lambda _: None)
-    adapted = with_adapter(model, out, "sentiment", lambda _: None)
-    assert adapted.adapter is not None and adapted.adapter.digest == adapter_digest(out)
-    assert adapted.digest != model.digest == adapted.adapter.model_digest
-    with pytest.raises(UsageError, match="the adapter .* is for"):
-        with_adapter(adapted, out, "sentiment", lambda _: None)
+        with_adapter(model, adapter, "classify", lambda _: None)
+    with pytest.raises(UsageError, match="not for another"):
+        with_adapter(replace(model, name="another", digest="another"), adapter, "sentiment", lambda _: None)
     prompter = Prompter(PromptRules(str(tiny), "", 2048, 0, truncate=True))
-    task = make_task(find_task("sentiment"), card.options, None, model)
-    refuse_other_prompts(card, task, prompter)
-    other = make_task(find_task("sentiment"), {}, None, model)
-    assert prompt_digests(other, prompter) != card.prompts
+    refuse_other_prompts(card, make_task(find_task("sentiment"), card.options, None, model), prompter)
     with pytest.raises(UsageError, match="other prompts"):
-        refuse_other_prompts(card, other, prompter)
+        refuse_other_prompts(card, make_task(find_task("sentiment"), {}, None, model), prompter)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +167,10 @@ def test_gold_that_teaches_nothing_is_one_line(task, rows, message, tiny: Path, 
 
 
 def test_only_an_adapter_is_replaced(gold: Path, tiny: Path, tmp_path: Path) -> None:
-    result = invoke("finetune", str(gold), "--model", str(tiny), "--out", str(tmp_path))
-    assert result.exit_code == 2
-    assert "is no adapter" in result.output
+    (tmp_path / "precious").touch()
+    exit_code, _, error = invoke("finetune", str(gold), "--model", str(tiny), "--out", str(tmp_path))
+    assert exit_code == 2
+    assert "is no adapter" in error
     new, old = tmp_path / "new", tmp_path / "old"
     for folder in (new, old):
         folder.mkdir()
