@@ -11,6 +11,7 @@ import pytest
 
 from jobs.adapting.adapter_folder import replace_folder
 from jobs.adapting.gold_rows import write_cells
+from jobs.config import merge
 from jobs.prepare import make_task
 from jobs.tasks import find_task
 from jobs.terminal import Terminal
@@ -133,6 +134,12 @@ def test_training_in_pieces_is_training(gold: Path, tiny: Path, tmp_path: Path) 
     assert calls > 3
     assert (pieces.step, pieces.best_step) == (whole.step, whole.best_step)
     assert [loss for _, loss in pieces.losses] == pytest.approx([loss for _, loss in whole.losses], rel=1e-4)
+
+
+def test_the_adapter_names_the_model(adapter: Path, tiny: Path) -> None:
+    config = {"task": "sentiment", "inputs": ["a"], "output": "out", "adapter": str(adapter)}
+    assert merge(config, {}, {}).model == str(tiny)
+    assert merge(config, {}, {"model": "another"}).model == "another"
 
 
 def test_an_adapter_is_for_its_task_its_model_and_its_prompts(adapter: Path, tiny: Path) -> None:
