@@ -1,7 +1,7 @@
 """Fine-tuning and a job with what came of it, on the real model and engine."""
 
 import io
-import sys
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 
 from jobs.samples import REVIEW_SCHEMA, write_reviews
 from jobs.terminal import Terminal
-from pipeline.adapters import adapter_digest
+from pipeline.adapters import adapter_digest, with_adapter
 from pipeline.models import Model
 from schemas.adapter import TrainingSettings
 
@@ -42,9 +42,10 @@ def test_a_job_answers_as_the_adapter_was_judged(smollm2: Model, run, results, t
     scores = {row["text"]: row["score"] for row in results().to_pylist()}
 
     lectures = prepare_lectures(asked, terminal)
-    unseen, merged = lectures.parts[2], next((tmp_path / "home/models").glob("merged-*"))
+    unseen, merged = lectures.parts[2], with_adapter(smollm2, out, "sentiment", print).folder
+    assert merged is not None
     judged = Learner(merged, settings, 1).judge(lectures.teacher.lessons(unseen), lambda by: None, adapted=False)
+    shutil.rmtree(merged)
     assert judged.p is not None
     theirs = judged.p[:, 0] - judged.p[:, 2]
     np.testing.assert_allclose([scores[row.key] for row in unseen], theirs, atol=0.05)
-    print(f"loss {card.before['loss'].value:.3f} → {card.after['loss'].value:.3f}", file=sys.stderr)
