@@ -12,6 +12,7 @@ A call does the next steps that fit the time; the same call goes on until it pri
 import argparse
 import json
 import random
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -23,10 +24,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from jobs.adapting.finetune import FineTuning, finetune
-from jobs.config import JobConfig
 from jobs.evaluation import EvaluationSettings, evaluate
 from jobs.evaluation.bootstrap import Resampling
-from jobs.run import run_job
 from jobs.samples import REVIEW_SCHEMA, write_reviews
 from jobs.terminal import Terminal, own_terminal
 from pipeline.adapters import read_card
@@ -56,12 +55,13 @@ def main() -> None:
     with own_terminal() as terminal:
         if not _train(args, until, terminal):
             sys.exit("the time is up; the same call goes on")
-        runs = {"before": (args.model, None), "after": (args.model, "adapter"), "beside": (args.beside, None)}
-        for name, (model, adapter) in runs.items():
-            if not (args.folder / name / MANIFEST_NAME).is_file():
-                if time.monotonic() > until:
-                    sys.exit("the time is up; the same call goes on")
-                _judge(args.folder, name, model, adapter, terminal)
+    runs = {"before": (args.model, None), "after": (args.model, "adapter"), "beside": (args.beside, None)}
+    for name, (model, adapter) in runs.items():
+        if (args.folder / name / MANIFEST_NAME).is_file():
+            continue
+        if time.monotonic() > until:
+            sys.exit("the time is up; the same call goes on")
+        _judge(args.folder, name, model, adapter)
     found = {"card": read_card(args.folder / "adapter").model_dump(mode="json")}
     found |= {name: _figures(args.folder, name) for name in runs}
     _print(found)
@@ -97,16 +97,12 @@ def _write_rows(args: argparse.Namespace, gold: Path) -> None:
     pq.write_table(pa.Table.from_pylist(train, REVIEW_SCHEMA), gold)
 
 
-def _judge(folder: Path, name: str, model: str, adapter: str | None, terminal: Terminal) -> None:
-    config = JobConfig(
-        task="sentiment",
-        model=model,
-        adapter=str(folder / adapter) if adapter else None,
-        inputs=(str(folder / "report.parquet"),),
-        output=str(folder / name),
-        store=str(folder / f"store-{name}"),
-    )
-    run_job(config, terminal)
+def _judge(folder: Path, name: str, model: str, adapter: str | None) -> None:
+    """Run the job in a process of its own."""
+    command = [sys.executable, "-m", "jobs.cli", "sentiment", str(folder / "report.parquet"), str(folder / name)]
+    command += ["--model", model, "--store", str(folder / f"store-{name}")]
+    command += ["--adapter", str(folder / adapter)] if adapter else []
+    subprocess.run(command, check=True)
 
 
 def _figures(folder: Path, name: str) -> dict[str, Any]:
