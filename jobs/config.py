@@ -16,7 +16,7 @@ from pipeline.errors import UsageError
 from pipeline.models import home
 
 ENVIRONMENT_PREFIX = "TEXTMILL_"
-_NOT_CONFIG = {"TEXTMILL_HOME"}
+_NOT_CONFIG = {"TEXTMILL_HOME", "TEXTMILL_API_KEY"}
 
 
 class JobConfig(BaseModel):
@@ -36,8 +36,18 @@ class JobConfig(BaseModel):
         description="Folder of textmill finetune: the model is used with it, and with the prompts it was trained on.",
     )
     prompt_form: str | None = Field(None, description="chat or bare. [default: what measured best for the model]")
-    engine: Literal["vllm", "scripted"] = Field(
-        "vllm", description="vllm, or scripted: made-up answers without a model, to test a pipeline."
+    engine: Literal["vllm", "server", "scripted"] = Field(
+        "vllm",
+        description="vllm; server: one or several that speak OpenAI's language; or scripted: made-up answers without a "
+        "model, to test a pipeline.",
+    )
+    endpoint: tuple[str, ...] = Field(
+        (),
+        description="With --engine server: an address such as http://host:8000/v1; may be repeated. A key comes from "
+        "TEXTMILL_API_KEY in the environment.",
+    )
+    served_model: str | None = Field(
+        None, description="With --engine server: the model's id there. [default: the only one it serves]"
     )
     engine_args: dict[str, Any] = Field(
         default_factory=dict,
@@ -265,6 +275,8 @@ def _parsed(key: str, value: str) -> Any:
     annotation = JobConfig.model_fields[key].annotation if key in JobConfig.model_fields else str
     if key == "inputs":
         return tuple(value.split(os.pathsep))
+    if key == "endpoint":
+        return tuple(value.split())
     if get_origin(annotation) is dict:
         try:
             return json.loads(value)
