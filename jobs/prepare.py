@@ -12,6 +12,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from jobs.config import JobConfig, nearest, validation_line
+from jobs.redacting import redaction_of
 from jobs.tasks import find_task
 from pipeline.budget import Budget
 from pipeline.calibration import calibrate_task
@@ -109,6 +110,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
             found.schema, id_column, arrow_schema(task.result), model.name, recipe.digest(), config.keep_reasoning
         ),
         budget=Budget(tuple(sorted(config.budget.items())), time.time()),
+        redaction=redaction_of(config, columns, found.schema, id_column),
     )
     info = ModelInfo(name=model.name, digest=model.digest, revision=model.revision, licence=model.licence)
     return Prepared(plan, recipe, info, found, sum(part.rows for part in parts), calibration)

@@ -12,6 +12,7 @@ from pipeline.layout import OutputLayout
 from pipeline.outcomes import DEAD, ParseAnswers
 from pipeline.outputs import WriteResults
 from pipeline.parts import Part
+from pipeline.redaction import Redaction
 from pipeline.requests import PromptRules
 from pipeline.rounds import OK, AskRound, Round
 from pipeline.rows import ReadRows
@@ -40,6 +41,7 @@ class Plan:
         folder: where results are written until they are committed.
         layout: the columns of the results.
         budget: what may be spent.
+        redaction: what is kept out of it all.
     """
 
     task: AnyTask
@@ -53,6 +55,7 @@ class Plan:
     folder: str
     layout: OutputLayout
     budget: Budget = NO_BUDGET
+    redaction: Redaction | None = None
 
     @property
     def rows(self) -> int:
@@ -76,7 +79,7 @@ class Plan:
 
 def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     """Wire the steps of a run into a pipeline."""
-    rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns)
+    rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns, plan.redaction)
     records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task)).with_outputs(DEAD, main=OK)
 
     num_buckets = 1 + plan.rows // _ROWS_IN_BUCKET
@@ -95,5 +98,5 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
         (records.dead, *settled)
         | "Settled" >> beam.Flatten()
         | "GroupByPart" >> beam.GroupByKey()
-        | "WriteResults" >> beam.ParDo(WriteResults(plan.folder, plan.layout, plan.parts))
+        | "WriteResults" >> beam.ParDo(WriteResults(plan.folder, plan.layout, plan.parts, plan.redaction))
     )
