@@ -97,7 +97,7 @@ class JobConfig(BaseModel):
     )
     redact_regions: tuple[str, ...] = Field(
         (),
-        description="Country whose phone numbers are known without +, as ES or DE. May be repeated. [default: 14 of them]",
+        description="Country whose phone numbers are known without +, as ES. May be repeated. [default: 14]",
         json_schema_extra={"flag": "--redact-region"},
     )
     redact_columns: tuple[str, ...] = Field(

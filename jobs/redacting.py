@@ -1,6 +1,6 @@
 """What a configuration says about personal data, held against the input."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -30,11 +30,17 @@ def redaction_of(
             if getattr(config, key):
                 raise UsageError(f"{key} is given, but nothing is redacted", "give --redact, too")
         return None
-    for kind in config.redact_kinds:
-        if kind not in ALL_KINDS:
-            raise UsageError(f"{kind!r} is no kind of personal data", nearest(kind, dict.fromkeys(ALL_KINDS)))
+    kinds = _kinds(config)
     fields = tuple(dict.fromkeys(columns.values()))
     others = tuple(name for name in dict.fromkeys(config.redact_columns) if name not in fields)
+    _refuse_columns(config, others, fields, schema, id_column)
+    finder = Finder(kinds, _regions(config))
+    return Redaction(finder, fields, others, tuple(dict.fromkeys(config.empty_columns)), config.restore)
+
+
+def _refuse_columns(
+    config: JobConfig, others: Sequence[str], fields: Sequence[str], schema: pa.Schema, id_column: str | None
+) -> None:
     for name in (*others, *config.empty_columns):
         if name not in schema.names:
             raise UsageError(f"no column {name!r} to redact", f"the input has: {describe_columns(schema)}")
@@ -45,9 +51,13 @@ def redaction_of(
         if not _has_text(schema.field(name).type):
             kind_of_column = schema.field(name).type
             raise UsageError(f"column {name!r} holds {kind_of_column}, not text", "--empty-column takes any column")
-    kinds = tuple(kind for kind in ALL_KINDS if not config.redact_kinds or kind in config.redact_kinds)
-    finder = Finder(tuple(map(Kind, kinds)), _regions(config))
-    return Redaction(finder, fields, others, tuple(dict.fromkeys(config.empty_columns)), config.restore)
+
+
+def _kinds(config: JobConfig) -> tuple[Kind, ...]:
+    for kind in config.redact_kinds:
+        if kind not in ALL_KINDS:
+            raise UsageError(f"{kind!r} is no kind of personal data", nearest(kind, dict.fromkeys(ALL_KINDS)))
+    return tuple(kind for kind in ALL_KINDS if not config.redact_kinds or kind in config.redact_kinds)
 
 
 def _regions(config: JobConfig) -> tuple[str, ...]:

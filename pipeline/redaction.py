@@ -1,8 +1,8 @@
 """Personal data kept out of a run: rows are read without it, and only what is written of them can have it back.
 
 What a placeholder stands for travels nowhere. Where results are written, the input is read once more, and the same
-rules give the same placeholders: so neither prompt, engine, store, log, dead letter nor anything that Beam shuffles ever
-holds a value.
+rules give the same placeholders: so neither prompt, engine, store, log, dead letter nor anything that Beam shuffles
+ever holds a value.
 """
 
 from collections import Counter
@@ -105,7 +105,7 @@ class HiddenBatch:
     values: Mapping[int, Mapping[str, str]]
 
     def put_back(self, row: int, outcome: Outcome) -> Outcome:
-        """A row's result with the values in place of their placeholders; what checks say of it stays as they said it."""
+        """A row's result with the values in place of their placeholders; what checks say of it stays as it was."""
         values = self.values[row]
         if outcome.failure is not None or not values:
             return outcome

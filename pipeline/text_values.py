@@ -1,4 +1,4 @@
-"""The texts inside of a column's values: taken out, and put back changed. Lists, structs and JSON are looked through."""
+"""The texts inside of a column's values, at any depth of lists, structs and JSON: taken out, and put back changed."""
 
 import json
 from collections.abc import Callable, Iterator

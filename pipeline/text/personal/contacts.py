@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from urllib.parse import unquote
 
 from pipeline.text.personal.kinds import Found, Kind
@@ -59,7 +60,7 @@ def _is_secret(url: str) -> bool:
 
 def _looks_random(run: str, before: str) -> bool:
     """Letters and digits mixed, as no word and no number has them."""
-    changes = sum(a.isdigit() != b.isdigit() for a, b in zip(run, run[1:], strict=False))
+    changes = sum(a.isdigit() != b.isdigit() for a, b in pairwise(run))
     return changes > 2 and not _COMMIT.search(before)
 
 

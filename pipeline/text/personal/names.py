@@ -15,7 +15,10 @@ from pipeline.text.personal.kinds import Found, Kind
 _LETTERS = r"[^\W\d_]"
 _UPPER = r"[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĖĘĚĞĢĪĮİĶĹĻĽŁŃŅŇŐŒŔŘŚŞŠŢŤŪŮŰŲŹŻŽ]"
 _WORD = rf"(?:{_UPPER}['’]{_UPPER}?)?{_UPPER}{_LETTERS}*(?:[\-'’]{_LETTERS}+)*"
-_PARTICLE = r"(?:de la|de las|de los|von der|van der|van den|van de|dos|das|del|della|de|di|da|do|du|van|von|der|zu|le|la|al|bin|y|e)"
+_PARTICLE = (
+    r"(?:de la|de las|de los|von der|van der|van den|van de|dos|das|del|della|de|di|da|do|du|van|von|der|zu|le|la|al"
+    r"|bin|y|e)"
+)
 _INITIAL = rf"{_UPPER}\."
 _MORE = rf"(?:[ \u00a0](?:{_PARTICLE}[ \u00a0])?(?:{_INITIAL}|{_WORD}))"
 _NAME = rf"(?P<name>{_WORD}{_MORE}{{0,4}})"
@@ -33,9 +36,11 @@ _SIGN = (
     r"(?:(?:With )?(?:best|kind|kindest|warm|warmest|many) )?(?:regards|wishes)|sincerely(?: yours)?|yours(?: (?:truly"
     r"|faithfully|sincerely))?|cheers|thanks(?: (?:a lot|again|in advance|so much))?|thank you|best|(?:un |muchos )?"
     r"(?:cordial )?saludos?(?: cordial(?:es)?)?|atentamente|cordialmente|gracias(?: de antemano)?|un abrazo"
-    r"|(?:mit )?(?:freundlichen?|besten?|vielen?|liebe[n]?|herzliche[n]?|schöne[n]?) gr(?:ü|ue)(?:ß|ss)(?:en?)?|lg|vg|mfg"
+    r"|(?:mit )?(?:freundlichen?|besten?|vielen?|liebe[n]?|herzliche[n]?|schöne[n]?) gr(?:ü|ue)(?:ß|ss)(?:en?)?"
+    r"|lg|vg|mfg"
     r"|gruß|grüße|hochachtungsvoll|(?:vielen )?dank(?: im voraus)?|danke|(?:bien )?cordialement|bien à vous|salutations"
-    r"(?: distinguées)?|merci(?: d'avance)?|(?:cordiali|distinti|cari|tanti) saluti|saluti|cordialmente|grazie(?: mille)?"
+    r"(?: distinguées)?|merci(?: d'avance)?|(?:cordiali|distinti|cari|tanti) saluti|saluti|cordialmente"
+    r"|grazie(?: mille)?"
     r"|(?:com os )?(?:melhores )?cumprimentos|atenciosamente|abraços?|obrigad[oa]|um abraço"
 )
 _SIGN_CUES = (
@@ -52,11 +57,12 @@ _PATTERNS = tuple(
         (
             "llamo|nombre|heiße|mein name|appelle|mon nom|nomme|chiamo|mio nome|chamo|meu nome|ik heet|naam is",
             rf"(?<!\w)(?i:me llamo|mi nombre(?: completo)? es|ich heiße|mein name ist|mein name lautet|je m['’]appelle"
-            rf"|mon nom est|je me nomme|mi chiamo|il mio nome è|chamo-me|me chamo|meu nome é|ik heet|mijn naam is) {_NAME}",
+            rf"|mon nom est|je me nomme|mi chiamo|il mio nome è|chamo-me|me chamo|meu nome é|ik heet|mijn naam is)"
+            rf" {_NAME}",
         ),
         (
-            "this is |it's |here is |i am |i'm |soy |hier ist|hier spricht|ich bin|je suis|ici |c'est|sono |qui è|aqui é"
-            "|sou ",
+            "this is |it's |here is |i am |i'm |soy |hier ist|hier spricht|ich bin|je suis|ici |c'est|sono |qui è"
+            "|aqui é|sou ",
             rf"(?<!\w)(?i:this is|it's|here is|i am|i'm|soy|hier ist|hier spricht|ich bin|je suis|ici|c'est|sono|qui è"
             rf"|sou o|sou a|aqui é o|aqui é a|sou) {_FULL}(?=[ ]?(?:[,.!;:()\n]|\Z|from|speaking|here|and|writing|y|und"
             rf"|von|et|de|e|da|di))",
@@ -70,8 +76,8 @@ _PATTERNS = tuple(
             rf"(?:\A|[.!?\n,;][ \t]*)(?i:{_SIGN})[ \t]*[,.!:\-–—]+[ \t]*{_TITLE}?{_NAME}[ \t]*[.]?[ \t]*(?:\Z|\n)",
         ),
         (
-            "dear |hi |hello|hey |good |hola|estimad|querid|apreciad|buen|hallo|lieb|geehrte|guten |moin|bonjour|bonsoir"
-            "|salut|cher|ciao|salve|gent|caro |cara |egregi|olá|oi |bom dia|boa |prezad|exm",
+            "dear |hi |hello|hey |good |hola|estimad|querid|apreciad|buen|hallo|lieb|geehrte|guten |moin|bonjour"
+            "|bonsoir|salut|cher|ciao|salve|gent|caro |cara |egregi|olá|oi |bom dia|boa |prezad|exm",
             rf"(?:\A|[.!?\n][ \t\n]*)(?:{_GREETING}) (?!{_TITLE}){_NAME}[ ]?(?=[,!:.;\n–—-]|\Z)",
         ),
         (
@@ -82,8 +88,8 @@ _PATTERNS = tuple(
         ),
         (
             "name|nombre|cliente|titular|kund|nom|prénom|cognome|ansprechpartner|contact|passenger|guest",
-            rf"(?<!\w)(?i:(?:full |customer |first |last |contact |account )?name|nombre(?: y apellidos| completo)?|cliente"
-            rf"|titular|kunde|kundin|vorname|nachname|nom(?: complet)?|prénom|nome(?: completo)?|cognome"
+            rf"(?<!\w)(?i:(?:full |customer |first |last |contact |account )?name|nombre(?: y apellidos| completo)?"
+            rf"|cliente|titular|kunde|kundin|vorname|nachname|nom(?: complet)?|prénom|nome(?: completo)?|cognome"
             rf"|ansprechpartner(?:in)?|contact(?:o)?|passenger|guest) ?[:=] ?{_TITLE}?{_NAME}",
         ),
     )

@@ -11,7 +11,8 @@ DEFAULT_REGIONS = ("US", "GB", "ES", "DE", "FR", "IT", "PT", "BR", "MX", "NL", "
 """Whose national numbers are known unless others are named."""
 
 _PHONE = re.compile(
-    r"(?<![\w#.,])(?<!\d[\-/:])(?:\+|00)?\(?\d(?:[ ().\-/\u00a0\u202f]{0,3}\d){6,15}(?!\w)(?![.,\-:/]\d)(?! ?(?:€|EUR|USD|%))"
+    r"(?<![\w#.,])(?<!\d[\-/:])(?:\+|00)?\(?\d(?:[ ().\-/\u00a0\u202f]{0,3}\d){6,15}"
+    r"(?!\w)(?![.,\-:/]\d)(?! ?(?:€|EUR|USD|%))"
 )
 _CUE = re.compile(
     r"(?i)(?<!\w)(?:(?:tele)?phone|call|ring|text|t[eé]l|telefon|mobile|mobil|cell|whatsapp|móvil|movil|llám|llam|appel"

@@ -56,7 +56,7 @@ def hide(texts: Sequence[str], finder: Finder, known: Mapping[str, str] | None =
 
 
 def restore(text: str, values: Mapping[str, str]) -> str:
-    """The text with the values in place of their placeholders, also of those that a model has written a bit otherwise."""
+    """The text with the values in place of their placeholders, also where a model has written them a bit otherwise."""
     if not values or not _LIKE_ONE.search(text):
         return text
     pieces, position = [], 0
