@@ -39,7 +39,7 @@ def write_input(file: Path, task: str, num_rows: int) -> Path:
 def questions_of(plan: Plan) -> Iterator[Question]:
     """What the rows ask in the first round, in their order."""
     for part in plan.parts:
-        for row in read_rows(part, plan.columns):
+        for row in read_rows(part, plan.columns, redaction=plan.redaction):
             yield from plan.task.questions(validate_row(plan.task, row))
 
 

@@ -119,6 +119,35 @@ class JobConfig(BaseModel):
     cascade_delta: float = Field(
         0.05, gt=0, lt=1, description="How probable it may be, over the draw of the sample, that --target is missed."
     )
+    redact: bool = Field(
+        False,
+        description="Replace personal data by placeholders before anything is asked, in the task's columns, also where "
+        "they are written.",
+    )
+    redact_kinds: tuple[str, ...] = Field(
+        (),
+        description="Only of this kind: url, email, iban, card, national_id, ip, phone or name. May be repeated. "
+        "[default: all]",
+        json_schema_extra={"flag": "--redact-kind"},
+    )
+    redact_regions: tuple[str, ...] = Field(
+        (),
+        description="Country whose phone numbers are known without +, as ES. May be repeated. [default: 14]",
+        json_schema_extra={"flag": "--redact-region"},
+    )
+    redact_columns: tuple[str, ...] = Field(
+        (),
+        description="Another column in whose texts it is replaced in the output. May be repeated.",
+        json_schema_extra={"flag": "--redact-column"},
+    )
+    empty_columns: tuple[str, ...] = Field(
+        (),
+        description="Another column that is null in the output, of any type. May be repeated.",
+        json_schema_extra={"flag": "--empty-column"},
+    )
+    restore: bool = Field(
+        False, description="Put the personal data back into the results; dead letters keep the placeholders."
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="The task's own options.")
 
     @property
@@ -161,6 +190,13 @@ class JobConfig(BaseModel):
             if not bound > 0:
                 raise ValueError(f"{name} must be more than 0")
         return bounds
+
+    @field_validator("redact_kinds", "redact_regions", "redact_columns", "empty_columns", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """As `a,b`, which is all that the environment can say."""
+        given = (value,) if isinstance(value, str) else value or ()
+        return tuple(item.strip() for text in given for item in str(text).split(",") if item.strip())
 
     @field_validator("max_failed", mode="before")
     @classmethod

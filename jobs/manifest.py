@@ -14,6 +14,7 @@ from jobs.running import Run
 from pipeline import metrics
 from pipeline.budget import BOUNDS, reached
 from pipeline.errors import RunError
+from pipeline.text.personal import ALL_KINDS
 from schemas.envelope import ErrorClass
 from schemas.manifest import (
     CheckCounts,
@@ -103,7 +104,7 @@ def merge_manifest(
     run.clock.lap("commit")
     counts = _counts(before.counts.rows, found, before.counts.checks)
     asked = {name: getattr(before.counts, name) + spent[name] for name in _REQUESTS}
-    counts = counts.model_copy(update=asked)
+    counts = counts.model_copy(update={**asked, "redacted": before.counts.redacted})
     _check_counts(counts, results, dead_letters)
     tokens = Tokens(**_sum(before.tokens.model_dump(), _tokens(spent).model_dump()))
     seconds = _sum(before.seconds, _seconds(run, spent))
@@ -144,6 +145,7 @@ def _counts(rows: int, tally: Counter[str], checks: Iterable[str]) -> Counts:
             )
             for name in checks
         },
+        redacted={kind: n for kind in ALL_KINDS if (n := tally[metrics.redacted(kind)])},
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from jobs.cascading.rule import CascadeRule
 from jobs.config import JobConfig, nearest, validation_line
+from jobs.redacting import redaction_of
 from jobs.servers import server_spec
 from jobs.tasks import find_task
 from pipeline.adapters import adapted_options, read_card, refuse_other_prompts, with_adapter
@@ -118,6 +119,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
             found.schema, id_column, arrow_schema(task.result), model.name, recipe.digest(), config.keep_reasoning
         ),
         budget=Budget(tuple(sorted(config.budget.items())), time.time()),
+        redaction=redaction_of(config, columns, found.schema, id_column),
     )
     info = ModelInfo(
         name=model.name, digest=model.digest, revision=model.revision, licence=model.licence, adapter=model.adapter

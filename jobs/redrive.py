@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from jobs.config import JobConfig, change
 from jobs.manifest import merge_manifest
 from jobs.prepare import Prepared, prepare
+from jobs.redacting import REDACTION_KEYS
 from jobs.run import answer
 from jobs.running import Run, running
 from jobs.terminal import Terminal
@@ -29,7 +30,7 @@ from pipeline.validation import validate_row
 from schemas.manifest import Manifest, Redrive
 from schemas.results import CHECKS_COLUMN
 
-_OF_THE_RUN = ("inputs", "output", "id", "limit", "sample", "seed", "cascade")
+_OF_THE_RUN = ("inputs", "output", "id", "limit", "sample", "seed", "cascade", *REDACTION_KEYS)
 """What cannot be set: a redrive reads the dead letters, all of them, and puts results where they belong."""
 _AS_A_NEW_RUN = "run the job anew with these settings, into another folder"
 _AGAIN = "again"
@@ -128,7 +129,7 @@ def _refuse_other_columns(chosen: Chosen, prepared: Prepared) -> None:
 def _refuse_other_results(chosen: Chosen, prepared: Prepared) -> None:
     """Which results a row will have is known before they are asked for."""
     plan = prepared.plan
-    rows = (row for part in plan.parts for row in read_rows(part, plan.columns))
+    rows = (row for part in plan.parts for row in read_rows(part, plan.columns, redaction=plan.redaction))
     for letters in chosen.letters:
         now = {first: _branches(plan.task, row) for first, row in zip(letters.rows, rows, strict=False)}
         before = told_apart_by(chosen.output, letters, plan.layout.result.names)

@@ -14,6 +14,7 @@ from pipeline.layout import OutputLayout
 from pipeline.outcomes import DEAD, ParseAnswers
 from pipeline.outputs import WriteResults
 from pipeline.parts import Part
+from pipeline.redaction import Redaction
 from pipeline.requests import PromptRules
 from pipeline.rounds import OK, AskRound, Round
 from pipeline.rows import ReadRows
@@ -45,6 +46,7 @@ class Plan:
         cheaper: models that answer first, of a cascade; what they are not sure of comes to `engine`.
         partition: the column by which the cascade has its thresholds.
         settles: rows are counted as done; not of a sample that is learnt from.
+        redaction: what is kept out of it all.
     """
 
     task: AnyTask
@@ -61,6 +63,7 @@ class Plan:
     cheaper: tuple[Level, ...] = ()
     partition: str | None = None
     settles: bool = True
+    redaction: Redaction | None = None
 
     @property
     def rows(self) -> int:
@@ -84,7 +87,7 @@ class Plan:
 
 def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     """Wire the steps of a run into a pipeline."""
-    rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns, plan.partition)
+    rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns, plan.partition, plan.redaction)
     records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task)).with_outputs(DEAD, main=OK)
 
     cases, settled = records.ok, [records.dead]
@@ -106,7 +109,7 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
         settled
         | "Settled" >> beam.Flatten()
         | "GroupByPart" >> beam.GroupByKey()
-        | "WriteResults" >> beam.ParDo(WriteResults(plan.folder, plan.layout, plan.parts))
+        | "WriteResults" >> beam.ParDo(WriteResults(plan.folder, plan.layout, plan.parts, plan.redaction))
     )
 
 

@@ -32,6 +32,11 @@ ENGINE_US = "engine_us"
 STORE_BAD_PARTS = "store_bad_parts"
 
 
+def redacted(kind: str) -> str:
+    """The counter of values of personal data of one kind that were replaced."""
+    return f"redacted.{kind}"
+
+
 def failed_as(error_class: str) -> str:
     """The counter of rows that failed for one reason."""
     return f"failed.{error_class}"

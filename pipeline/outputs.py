@@ -14,6 +14,7 @@ from pipeline.elements import Block, Outcome
 from pipeline.errors import RunError
 from pipeline.layout import DEAD_LETTERS, RESULTS, OutputLayout
 from pipeline.parts import Part, read_batches
+from pipeline.redaction import Redaction
 from pipeline.tables import PartWriter, take
 
 
@@ -23,9 +24,12 @@ class WriteResults(beam.DoFn):
     Takes (part number, blocks of all outcomes of its selected rows, in any order).
     """
 
-    def __init__(self, folder: str, layout: OutputLayout, parts: Sequence[Part]) -> None:
+    def __init__(
+        self, folder: str, layout: OutputLayout, parts: Sequence[Part], redaction: Redaction | None = None
+    ) -> None:
         self._folder = folder
         self._layout = layout
+        self._redaction = redaction
         self._parts = {part.index: part for part in parts}
 
     def process(self, grouped: tuple[int, Iterable[Block[Outcome]]]) -> Iterator[int]:
@@ -33,7 +37,8 @@ class WriteResults(beam.DoFn):
         index, blocks = grouped
         part = self._parts[index]
         try:
-            write_part(self._folder, part, [outcome for block in blocks for outcome in block], self._layout)
+            outcomes = [outcome for block in blocks for outcome in block]
+            write_part(self._folder, part, outcomes, self._layout, self._redaction)
         except RunError as error:
             raise lifetime.fail(error) from None
         except OSError as error:
@@ -41,8 +46,13 @@ class WriteResults(beam.DoFn):
         yield part.rows
 
 
-def write_part(folder: str, part: Part, outcomes: Sequence[Outcome], layout: OutputLayout) -> None:
+def write_part(
+    folder: str, part: Part, outcomes: Sequence[Outcome], layout: OutputLayout, redaction: Redaction | None = None
+) -> None:
     """Write one part's files.
+
+    Args:
+        redaction: what is kept out of the input's columns.
 
     Raises:
         RunError: if not every selected row has each of its outcomes exactly once. Nothing is written then.
@@ -62,12 +72,22 @@ def write_part(folder: str, part: Part, outcomes: Sequence[Outcome], layout: Out
         for start, name, first_row, batch in read_batches(part, None):
             rows = [i for i in range(batch.num_rows) for _ in by_position.get(start + i, ())]
             settled = [outcome for i in range(batch.num_rows) for outcome in by_position.get(start + i, ())]
+            said, batch = settled, batch if redaction is None else redaction.empty(batch)
+            safe = batch
+            if redaction is not None:
+                hidden = redaction.hide_batch(batch, sorted(set(rows)))
+                safe = hidden.batch
+                if redaction.restore:
+                    said = [hidden.put_back(i, outcome) for i, outcome in zip(rows, settled, strict=True)]
+                else:
+                    batch = safe
             arrays = layout.input_arrays(batch, name, first_row)
             if rows != list(range(batch.num_rows)):
                 arrays = [take(array, rows) for array in arrays]
-            results.write([*arrays, *layout.result_arrays(settled)])
+            results.write([*arrays, *layout.result_arrays(said)])
             if failed := [i for i, outcome in enumerate(settled) if outcome.failure]:
-                kept = [take(array, failed) for array in arrays]
+                safe_arrays = layout.input_arrays(safe, name, first_row)
+                kept = [take(array, [rows[i] for i in failed]) for array in safe_arrays]
                 places = [written + i for i in failed]
                 dead.write([*kept, *layout.dead_letter_arrays([settled[i] for i in failed], places)])
             written += len(settled)

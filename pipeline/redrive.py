@@ -98,16 +98,22 @@ def choose_letters(output: Path, classes: Collection[str]) -> Chosen:
 
 
 def write_input(chosen: Chosen, file: Path) -> None:
-    """Write the rows of the dead letters, each once, as the input had them: its columns under its names."""
-    folder, manifest = chosen.output / DEAD_LETTERS, chosen.manifest
+    """Write the rows of the dead letters, each once, as the input had them: its columns under its names.
+
+    Where dead letters have placeholders and the results do not (`restore`), the rows are those of the results.
+    """
+    manifest = chosen.manifest
+    restored = manifest.config.get("restore", False)
+    folder = chosen.output / (RESULTS if restored else DEAD_LETTERS)
     original = {new: name for name, new in manifest.renamed_columns.items()}
-    fields = list(pq.read_schema(folder / chosen.letters[0].name))[: -len(LETTER_FIELDS)]
+    fields = list(pq.read_schema(chosen.output / DEAD_LETTERS / chosen.letters[0].name))[: -len(LETTER_FIELDS)]
     if manifest.id_column != ID_COLUMN:
         fields = [field for field in fields if field.name != ID_COLUMN]
     schema = pa.schema([field.with_name(original.get(field.name, field.name)) for field in fields])
     with PartWriter(str(file), schema) as writer:
         for letters in chosen.letters:
-            one_of_row = dict(zip((place.first for place in letters.places), letters.numbers, strict=True))
+            numbers = letters.results if restored else letters.numbers
+            one_of_row = dict(zip((place.first for place in letters.places), numbers, strict=True))
             for batch in rows_at(folder / letters.name, list(one_of_row.values())):
                 writer.write([batch.column(field.name) for field in fields])
 

@@ -4,6 +4,7 @@ Only the columns a task reads travel through the pipeline; the others are copied
 (`pipeline.outputs`), so they keep their types and cost no Python objects.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,13 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import lifetime
+from pipeline import lifetime, metrics
 from pipeline.columns import as_binary, is_text
-from pipeline.elements import Row, RowRef, Undecodable, in_blocks
+from pipeline.elements import Block, Row, RowRef, in_blocks
 from pipeline.errors import RunError
 from pipeline.parts import Part, read_batches
+from pipeline.redaction import Redaction
+from pipeline.text_values import plain_values
 
 
 class ReadRows(beam.PTransform[Any, Any]):
@@ -25,65 +28,77 @@ class ReadRows(beam.PTransform[Any, Any]):
         parts: what to read.
         columns: record field → input column.
         partition: the column that says which partition a row belongs to.
+        redaction: what is kept out of them.
     """
 
-    def __init__(self, parts: Sequence[Part], columns: Mapping[str, str], partition: str | None = None) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        columns: Mapping[str, str],
+        partition: str | None = None,
+        redaction: Redaction | None = None,
+    ) -> None:
         super().__init__()
         self._parts = parts
-        self._columns, self._partition = columns, partition
+        self._columns, self._partition, self._redaction = columns, partition, redaction
 
     def expand(self, pbegin: beam.pvalue.PBegin) -> Any:
         return (
             pbegin
             | beam.Create(self._parts)
             | beam.Reshuffle()
-            | beam.FlatMap(lambda part, *columns: in_blocks(read_rows(part, *columns)), self._columns, self._partition)
+            | beam.FlatMap(_read_blocks, self._columns, self._partition, self._redaction)
         )
 
 
-def read_rows(part: Part, columns: Mapping[str, str], partition: str | None = None) -> Iterator[Row]:
-    """The selected rows of one part. Texts come as bytes, for one row's wrong UTF-8 would spoil a whole column."""
+def _read_blocks(
+    part: Part, columns: Mapping[str, str], partition: str | None, redaction: Redaction | None
+) -> Iterator[Block[Row]]:
+    hidden: Counter[str] = Counter()
+    for block in in_blocks(read_rows(part, columns, partition, redaction, hidden)):
+        for kind, number in hidden.items():
+            metrics.count(metrics.redacted(kind), number)
+        hidden.clear()
+        yield block
+
+
+def read_rows(
+    part: Part,
+    columns: Mapping[str, str],
+    partition: str | None = None,
+    redaction: Redaction | None = None,
+    hidden: Counter[str] | None = None,
+) -> Iterator[Row]:
+    """The selected rows of one part. Texts come as bytes, for one row's wrong UTF-8 would spoil a whole column.
+
+    Args:
+        partition: the column that says which partition a row belongs to.
+        redaction: what is kept out of them.
+        hidden: is added to: how many values of each kind that was.
+    """
     wanted = None if part.selected is None else set(part.selected)
     try:
         for start, _, _, batch in read_batches(part, [*columns.values(), *([partition] if partition else [])]):
             lifetime.check_stop()
-            values = {field: _plain_values(batch, column) for field, column in columns.items()}
+            values = {field: plain_values(batch, column) for field, column in columns.items()}
             partitions = partition_values(batch, partition) if partition else [None] * batch.num_rows
             for i in range(batch.num_rows):
                 if wanted is None or start + i in wanted:
                     found = {field: column[i] for field, column in values.items()}
-                    yield Row(RowRef(part.index, start + i), found, partitions[i])
+                    row = Row(RowRef(part.index, start + i), found, partitions[i])
+                    if redaction is not None:
+                        row, kinds = redaction.hide_row(row, columns)
+                        if hidden is not None:
+                            hidden.update(kinds)
+                    yield row
     except RunError as error:
         raise lifetime.fail(error) from None
 
 
 def partition_values(batch: pa.RecordBatch, column: str) -> list[str | None]:
     """Which partition each row of a batch belongs to, as text."""
-    values = _plain_values(batch, column)
+    values = plain_values(batch, column)
     return [v.decode(errors="replace") if isinstance(v, bytes) else None if v is None else str(v) for v in values]
-
-
-def _plain_values(batch: pa.RecordBatch, column: str) -> list[Any]:
-    """A column as Python values: texts as bytes, missing columns as nulls, anything else as pyarrow has it.
-
-    A nested value with a text that is not UTF-8 is `Undecodable`.
-    """
-    if column not in batch.schema.names:
-        return [None] * batch.num_rows
-    array = batch.column(column)
-    if is_text(array.type):
-        return list(as_binary(array).to_pylist())
-    try:
-        return list(array.to_pylist())
-    except UnicodeDecodeError:
-        return [_plain_value(array[i]) for i in range(len(array))]
-
-
-def _plain_value(scalar: pa.Scalar) -> Any:
-    try:
-        return scalar.as_py()
-    except UnicodeDecodeError as error:
-        return Undecodable(f"{error.reason} at byte {error.start}")
 
 
 def longest_text_bytes(parts: Sequence[Part], columns: Sequence[str]) -> int:

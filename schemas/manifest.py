@@ -54,6 +54,8 @@ class Counts(_Part):
 
     Most tasks have one result a row; those that have several (a translation for each language) say `results > rows`.
 
+    `redacted` counts the values of personal data that were replaced, by kind: different ones of a row, rows added up.
+
     `unique` counts different requests (fingerprints), of which `reused` were answered from the completion store and
     `sent` went to the engine; `follow_ups` of them were asked in later rounds: second tries, ways back.
     """
@@ -69,6 +71,7 @@ class Counts(_Part):
     truncated: int = 0
     failed_by_class: dict[str, int] = Field(default_factory=dict)
     checks: dict[str, "CheckCounts"] = Field(default_factory=dict)
+    redacted: dict[str, int] = Field(default_factory=dict)
 
 
 class CheckCounts(_Part):

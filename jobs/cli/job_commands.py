@@ -145,8 +145,8 @@ def _job_command(task: type[AnyTask], reference: str) -> Callable[..., None]:
         flags["engine_args"] = parse_engine_args(flags.pop("engine_args") or []) or None
         flags["columns"] = parse_pairs("--column", flags.pop("columns") or []) or None
         flags["budget"] = parse_pairs("--budget", flags.pop("budget") or []) or None
-        flags["require"] = flags.pop("require") or None
-        flags["endpoint"] = flags.pop("endpoint") or None
+        for name in ("require", "endpoint", "redact_kinds", "redact_regions", "redact_columns", "empty_columns"):
+            flags[name] = flags.pop(name) or None
         options = {name: flags.pop(name) for name in option_fields}
         given = {name: value for name, value in options.items() if value is not None and value != []}
         flags |= {"task": reference, "options": given or None, **_split_paths(inputs_and_output, config is not None)}

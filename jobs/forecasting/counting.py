@@ -76,7 +76,7 @@ def count_requests(prepared: Prepared, most_rows: int, seed: int = 0) -> Counted
     counted = Counted(one_in=max(1, -(-prepared.rows // most_rows)))
     prompter = Prompter(plan.rules)
     asked: dict[bytes, Request] = {}
-    for row in (row for part in plan.parts for row in read_rows(part, plan.columns)):
+    for row in (row for part in plan.parts for row in read_rows(part, plan.columns, redaction=plan.redaction)):
         counted.rows += 1
         is_chosen = _digest(row) % counted.one_in == 0
         if is_drawn := draw.random() * counted.one_in < 1:

@@ -23,6 +23,7 @@ from pipeline.errors import RowError
 from pipeline.task import Complaint, Example, RetryOptions, Task, complain_of_checks
 from pipeline.text import checks
 from pipeline.text.languages import language_name, normal_code
+from pipeline.text.personal import placeholders_in
 from schemas.envelope import ErrorClass
 from schemas.results import Check, CheckedResult
 
@@ -238,7 +239,7 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
             checks.amounts_from(draft, *ours),
             checks.no_personal_data(draft, "\n".join(record.said_by("customer")), context="\n".join(ours)),
             checks.length_words(draft, self.options.min_words, self.options.max_words),
-            checks.no_leftovers(draft, allowed=sign),
+            checks.no_leftovers(draft, allowed="\n".join((sign, *_placeholders(record)))),
             checks.no_loop(draft),
         ]
 
@@ -248,3 +249,8 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
     def _given(self, record: Conversation) -> tuple[str, str]:
         """Product and policy, the row's or else the run's."""
         return (record.product or "").strip() or self._product, (record.policy or "").strip() or self._policy
+
+
+def _placeholders(record: Conversation) -> list[str]:
+    """What stands for personal data in the conversation: a reply may call the customer [NAME_1]."""
+    return [placeholder for turn in record.messages for placeholder in placeholders_in(turn.text)]

@@ -69,6 +69,7 @@ _TAG = r"""
 """
 
 _PLACEHOLDER = r"""
+    \[(?:URL|EMAIL|IBAN|CARD|ID|IP|PHONE|NAME)_\d{1,6}\] |
     \{%(?: [^%{}\n] | %(?!\}) )*+%\}
     | \{\{[^{}\n]*+\}\}
     | \$\{[^{}\n]*+\}

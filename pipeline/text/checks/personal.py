@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 
 from pipeline.text.checks.verdict import quote, verdict
+from pipeline.text.personal import Kind as Hidden
+from pipeline.text.personal import kind_of, placeholders_in
 from pipeline.text.spans import Kind, find_spans
 from pipeline.text.words import folded
 from schemas.results import Check
@@ -38,6 +40,7 @@ _ADDRESS = re.compile(
     r"|[^\W\d_]{2,30}(?:straße|strasse|str\.|weg|platz|allee|gasse|straat|laan|plein) \d{1,5}[a-z]?"
     r")(?!\w)"
 )
+_PRIVATE = {Hidden.EMAIL, Hidden.PHONE, Hidden.CARD, Hidden.IBAN, Hidden.NATIONAL_ID}
 _TAIL_DIGITS = 9
 _MIN_CARD_DIGITS = 13
 _MAX_CARD_DIGITS = 19
@@ -50,7 +53,8 @@ def no_personal_data(output: str, message: str, context: str = "") -> Check:
     order numbers. A phone number is seen by its separators, a leading "+" or a word such as "call" before it; a card
     number and an IBAN by their check digits; an address by the word for a street, in seven languages.
 
-    The detail shows no more of the values than their ends.
+    A placeholder that stands for such a value is as good as the value. The detail shows no more of the values than
+    their ends.
     """
     said, known = _searchable(output), _searchable(context)
     repeated = [
@@ -58,6 +62,7 @@ def no_personal_data(output: str, message: str, context: str = "") -> Check:
         for kind, value, key in _personal_data(message)
         if any(key in form for form in said) and not any(key in form for form in known)
     ]
+    repeated += [p for p in placeholders_in(message) if kind_of(p) in _PRIVATE and p in output and p not in context]
     problem = f"do not repeat the customer's {quote(list(dict.fromkeys(repeated)), mark='')}" if repeated else ""
     return verdict("personal_data", problem)
 

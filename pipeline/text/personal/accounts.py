@@ -1,0 +1,47 @@
+"""Card numbers and IBANs: what their check digits prove."""
+
+import re
+from collections.abc import Iterator
+
+from pipeline.text.personal.context import is_reference
+from pipeline.text.personal.kinds import Found, Kind
+
+_CARD = re.compile(r"(?<![\w.,])\d(?:[ \-.\u00a0\u202f]?\d){13,18}(?![\w]|[.,]\d)")
+_BRANDS = re.compile(
+    r"4\d{15}(?:\d{3})?\Z|5[1-5]\d{14}\Z|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}\Z"  # Visa, Mastercard
+    r"|3[47]\d{13}\Z|3(?:0[0-5]|[68]\d)\d{11}\Z"  # American Express, Diners
+    r"|6(?:011|5\d\d|4[4-9]\d)\d{12}\Z|35(?:2[89]|[3-8]\d)\d{12}\Z|(?:5018|5020|5038|5893|6304|6759|676[1-3])\d{8,15}\Z"
+)
+"""Discover, JCB and Maestro on the last line. Source: ISO/IEC 7812 ranges as the schemes publish them."""
+
+_IBAN = re.compile(r"(?i)(?<![A-Za-z0-9])[A-Z]{2}\d\d(?:[ \-\u00a0]?[A-Z0-9]){11,32}(?![A-Za-z0-9])")
+_IBAN_CHARS = range(15, 35)
+
+
+def cards(text: str) -> Iterator[Found]:
+    """Card numbers of the usual schemes, by prefix, length and check digit (Luhn)."""
+    from stdnum import luhn
+
+    for match in _CARD.finditer(text):
+        digits = re.sub(r"\D", "", match.group())
+        if _BRANDS.match(digits) and luhn.is_valid(digits):
+            if match.group().isdigit() and is_reference(text, match.start()):
+                continue  # one number in ten has the check digit of a card
+            yield Found(Kind.CARD, match.start(), match.end())
+
+
+def ibans(text: str) -> Iterator[Found]:
+    """International bank account numbers, by their country's form and check digits."""
+    from stdnum import iban
+
+    for match in _IBAN.finditer(text):
+        ends = [i + 1 for i, char in enumerate(match.group()) if char.isalnum()]
+        compact = "".join(char for char in match.group() if char.isalnum()).upper()
+        for length in _IBAN_CHARS:
+            if length <= len(compact) and _remainder(compact[:length]) == 1 and iban.is_valid(compact[:length]):
+                yield Found(Kind.IBAN, match.start(), match.start() + ends[length - 1])
+                break
+
+
+def _remainder(compact: str) -> int:
+    return int("".join(str(int(char, 36)) for char in compact[4:] + compact[:4])) % 97

@@ -1,0 +1,138 @@
+"""Names of persons: by the words around them, and by a given name with a surname behind it.
+
+No model for it can be had from the package index alone, so these are rules: what is introduced, greeted, signed or
+titled, in six languages. A name in passing whose given name is not on the list is not found.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+
+from pipeline.text.personal.kinds import Found, Kind
+
+_LETTERS = r"[^\W\d_]"
+_UPPER = r"[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĖĘĚĞĢĪĮİĶĹĻĽŁŃŅŇŐŒŔŘŚŞŠŢŤŪŮŰŲŹŻŽ]"
+_WORD = rf"(?:{_UPPER}['’]{_UPPER}?)?{_UPPER}{_LETTERS}*(?:[\-'’]{_LETTERS}+)*"
+_PARTICLE = (
+    r"(?:de la|de las|de los|von der|van der|van den|van de|dos|das|del|della|de|di|da|do|du|van|von|der|zu|le|la|al"
+    r"|bin|y|e)"
+)
+_INITIAL = rf"{_UPPER}\."
+_MORE = rf"(?:[ \u00a0](?:{_PARTICLE}[ \u00a0])?(?:{_INITIAL}|{_WORD}))"
+_NAME = rf"(?P<name>{_WORD}{_MORE}{{0,4}})"
+_FULL = rf"(?P<name>{_WORD}{_MORE}{{1,4}})"
+_TITLE = (
+    r"(?:(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sr|Sra|Srta|Herr|Herrn|Frau|Mme|Mlle|Sig|Sig\.ra|Dott|Dott\.ssa|Dra|Ing)\.? )"
+)
+_GREETING = (
+    r"Dear|Hi|Hello|Hey|Good (?:morning|afternoon|evening),?|Hola|Estimad[oa]|Querid[oa]|Apreciad[oa]|Buen(?:os|as) "
+    r"(?:días|tardes|noches),?|Hallo|Liebe[r]?|Sehr geehrte[r]?|Guten (?:Tag|Morgen|Abend),?|Moin|Bonjour|Bonsoir|Salut"
+    r"|Chère?|Ciao|Buongiorno|Buonasera|Salve|Gentile|Gent\.mo|Gent\.ma|Car[oa]|Egregio|Olá|Oi|Bom dia,?|Boa tarde,?"
+    r"|Boa noite,?|Prezad[oa]|Exm[oa]\."
+)
+_SIGN = (
+    r"(?:(?:With )?(?:best|kind|kindest|warm|warmest|many) )?(?:regards|wishes)|sincerely(?: yours)?|yours(?: (?:truly"
+    r"|faithfully|sincerely))?|cheers|thanks(?: (?:a lot|again|in advance|so much))?|thank you|best|(?:un |muchos )?"
+    r"(?:cordial )?saludos?(?: cordial(?:es)?)?|atentamente|cordialmente|gracias(?: de antemano)?|un abrazo"
+    r"|(?:mit )?(?:freundlichen?|besten?|vielen?|liebe[n]?|herzliche[n]?|schöne[n]?) gr(?:ü|ue)(?:ß|ss)(?:en?)?"
+    r"|lg|vg|mfg"
+    r"|gruß|grüße|hochachtungsvoll|(?:vielen )?dank(?: im voraus)?|danke|(?:bien )?cordialement|bien à vous|salutations"
+    r"(?: distinguées)?|merci(?: d'avance)?|(?:cordiali|distinti|cari|tanti) saluti|saluti|cordialmente"
+    r"|grazie(?: mille)?"
+    r"|(?:com os )?(?:melhores )?cumprimentos|atenciosamente|abraços?|obrigad[oa]|um abraço"
+)
+_SIGN_CUES = (
+    "regards|wishes|sincerely|yours|cheers|thank|best|salud|atent|cordial|graci|abra|gr|lg|vg|mfg|hochacht|dank|bien à"
+    "|salutations|merci|saluti|grazie|cumpri|atenc|obrigad"
+)
+_PATTERNS = tuple(
+    (tuple(cues.split("|")), re.compile(pattern))
+    for cues, pattern in (
+        (
+            "name is|name's|name’s|i am called",
+            rf"(?<!\w)(?i:my (?:full )?name is|my name['’]s|the name is|i am called|name's) {_NAME}",
+        ),
+        (
+            "llamo|nombre|heiße|mein name|appelle|mon nom|nomme|chiamo|mio nome|chamo|meu nome|ik heet|naam is",
+            rf"(?<!\w)(?i:me llamo|mi nombre(?: completo)? es|ich heiße|mein name ist|mein name lautet|je m['’]appelle"
+            rf"|mon nom est|je me nomme|mi chiamo|il mio nome è|chamo-me|me chamo|meu nome é|ik heet|mijn naam is)"
+            rf" {_NAME}",
+        ),
+        (
+            "this is |it's |here is |i am |i'm |soy |hier ist|hier spricht|ich bin|je suis|ici |c'est|sono |qui è"
+            "|aqui é|sou ",
+            rf"(?<!\w)(?i:this is|it's|here is|i am|i'm|soy|hier ist|hier spricht|ich bin|je suis|ici|c'est|sono|qui è"
+            rf"|sou o|sou a|aqui é o|aqui é a|sou) {_FULL}(?=[ ]?(?:[,.!;:()\n]|\Z|from|speaking|here|and|writing|y|und"
+            rf"|von|et|de|e|da|di))",
+        ),
+        (
+            _SIGN_CUES,
+            rf"(?m)^[ \t>\-–—*]*(?i:{_SIGN})[ \t]*[,.!:\-–—]*[ \t]*\n\s*[\-–—]*[ ]*{_TITLE}?{_NAME}[ \t]*[.,]?[ \t]*$",
+        ),
+        (
+            _SIGN_CUES,
+            rf"(?:\A|[.!?\n,;][ \t]*)(?i:{_SIGN})[ \t]*[,.!:\-–—]+[ \t]*{_TITLE}?{_NAME}[ \t]*[.]?[ \t]*(?:\Z|\n)",
+        ),
+        (
+            "dear |hi |hello|hey |good |hola|estimad|querid|apreciad|buen|hallo|lieb|geehrte|guten |moin|bonjour"
+            "|bonsoir|salut|cher|ciao|salve|gent|caro |cara |egregi|olá|oi |bom dia|boa |prezad|exm",
+            rf"(?:\A|[.!?\n][ \t\n]*)(?:{_GREETING}) (?!{_TITLE}){_NAME}[ ]?(?=[,!:.;\n–—-]|\Z)",
+        ),
+        (
+            "mr|ms|mx|dr|prof|sr|sra|srta|sig|dott|mme|mlle|m. |miss|herr|frau|señor|doña|monsieur|madame|senhor|don",
+            rf"(?<!\w)(?:(?:Mr|Mrs|Ms|Mx|Dr|Prof|Sr|Sra|Srta|Dra|Sig|Dott|Mme|Mlle|M)\.|Mr|Mrs|Ms|Miss|Dr|Herrn?|Frau"
+            rf"|Señora?|Doña|Monsieur|Madame|Mme|Mlle|Signora?|Sig\.ra|Dott\.ssa|Senhora?|Don|Dona) "
+            rf"(?:(?:Dr|Prof)\. )*{_NAME}",
+        ),
+        (
+            "name|nombre|cliente|titular|kund|nom|prénom|cognome|ansprechpartner|contact|passenger|guest",
+            rf"(?<!\w)(?i:(?:full |customer |first |last |contact |account )?name|nombre(?: y apellidos| completo)?"
+            rf"|cliente|titular|kunde|kundin|vorname|nachname|nom(?: complet)?|prénom|nome(?: completo)?|cognome"
+            rf"|ansprechpartner(?:in)?|contact(?:o)?|passenger|guest) ?[:=] ?{_TITLE}?{_NAME}",
+        ),
+    )
+)
+"""What must be in the lower-cased text for the pattern to be tried, and the pattern."""
+
+_GIVEN_NAME = re.compile(rf"(?<![\w@#]){_WORD}{_MORE}{{1,4}}(?!\w)")
+
+
+def names(text: str) -> Iterator[Found]:
+    """Names that are introduced, greeted, signed or titled, and known given names with a surname."""
+    lowered = text.lower()
+    refused = _words("not_names")
+    for cues, pattern in _PATTERNS:
+        if any(cue in lowered for cue in cues):
+            for match in pattern.finditer(text):
+                if found := _trimmed(text, *match.span("name"), refused):
+                    yield found
+    for match in _GIVEN_NAME.finditer(text):
+        yield from _with_given_name(text, match.start(), match.end(), refused)
+
+
+def _with_given_name(text: str, start: int, end: int, refused: frozenset[str]) -> Iterator[Found]:
+    """Of some capitalised words, those from the first given name on, if there are two: "Ask Maria Rossi"."""
+    given = _words("given")
+    for word in re.finditer(_WORD, text[start:end]):
+        if word.group().split("-")[0] in given:
+            found = _trimmed(text, start + word.start(), end, refused)
+            if found and any(char.isspace() for char in text[found.start : found.end]):
+                yield found
+            return
+
+
+def _trimmed(text: str, start: int, end: int, refused: frozenset[str]) -> Found | None:
+    """The name up to the first word that is none; None if that is the first."""
+    for word in re.finditer(_WORD, text[start:end]):
+        if word.group() in refused or (len(word.group()) > 3 and word.group().isupper()):
+            end = start + len(text[start : start + word.start()].rstrip())
+            break
+    return Found(Kind.NAME, start, end) if end - start > 1 else None
+
+
+@cache
+def _words(name: str) -> frozenset[str]:
+    data = tomllib.loads((files("pipeline.text.personal") / "names.toml").read_text(encoding="utf-8"))
+    return frozenset(data[name].split())

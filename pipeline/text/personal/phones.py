@@ -1,0 +1,112 @@
+"""Phone numbers: a candidate by its form, a number by the plans of the regions (phonenumbers)."""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from pipeline.text.personal.context import before, is_reference
+from pipeline.text.personal.kinds import Found, Kind
+
+DEFAULT_REGIONS = ("US", "GB", "ES", "DE", "FR", "IT", "PT", "BR", "MX", "NL", "BE", "AT", "CH", "IE")
+"""Whose national numbers are known unless others are named."""
+
+_PHONE = re.compile(
+    r"(?<![\w#.,])(?<!\d[\-/:])(?:\+|00)?\(?\d(?:[ ().\-/\u00a0\u202f]{0,3}\d){6,15}"
+    r"(?!\w)(?![.,\-:/]\d)(?! ?(?:€|EUR|USD|%))"
+)
+_CUE = re.compile(
+    r"(?i)(?<!\w)(?:(?:tele)?phone|call|ring|text|t[eé]l|telefon|mobile|mobil|cell|whatsapp|móvil|movil|llám|llam|appel"
+    r"|portable|handy|cellulare|telemóvel|celular|telefone|ligu?e|ruf|erreich|reach|contact|kontakt|contatt|joign"
+    r"|joindre|chiam|contáct|escríb|escrib|sms|fax|rappel|zurückruf|rückruf|my number|mi número|mon numéro"
+    r"|meine nummer|mio numero|meu número)"
+)
+_NO_PHONE = re.compile(
+    r"(?:19|20)\d\d([\-./ ])\d{1,2}\1\d{1,2}(?!\d)"
+    r"|\d{1,2}[\-./ ]\d{1,2}[\-./ ](?:19|20)\d\d(?!\d)"
+    r"|(?:0?[1-9]|[12]\d|3[01])([\-./])(?:0?[1-9]|1[0-2])\2\d\d(?![\d\-./])"
+    r"|(?:19|20)\d\d ?[\-/] ?(?:19|20)\d\d\Z|\d{1,2}\.\d\d ?- ?\d{1,2}\.\d\d\Z"
+    r"|[1-9]\d{0,2}([. ])\d{3}(?:\3\d{3})+\Z|\d+(?:\.\d{1,3}){3}\Z|\d{1,3}\.\d{3,}\Z|97[89][\- ]\d"
+)
+"""Dates, spans of years and of times, thousands, versions, decimals, ISBNs."""
+
+_MOBILE = re.compile(r"0[67]\d{8}\Z|07\d{9}\Z|01[567]\d{8,9}\Z")
+"""Bare, yet hardly anything but a mobile number: of France, Britain, Germany."""
+_THOUSANDS_OF_SPAIN = re.compile(r"[6-9]\d\d \d{3} \d{3}\Z")
+_DIGITS = range(7, 16)
+
+
+def phones(text: str, regions: Sequence[str], own: bool) -> Iterator[Found]:
+    """Phone numbers.
+
+    With "+" or "00" those that some country has; else those of the regions, if separators or a word such as "call"
+    make them phone numbers.
+
+    Args:
+        regions: ISO 3166 codes.
+        own: the regions were named for this data: a bare number of theirs counts without such a word.
+    """
+    for match in _PHONE.finditer(text):
+        value = match.group()
+        while value.endswith("(") or (value.count("(") != value.count(")") and value.startswith("(")):
+            value = value[1:] if value.startswith("(") else value[:-1]
+        start = match.start() + match.group().index(value)
+        if _is_phone(value, text, start, regions, own):
+            yield Found(Kind.PHONE, start, start + len(value))
+
+
+def _is_phone(value: str, text: str, start: int, regions: Sequence[str], own: bool) -> bool:
+    digits = re.sub(r"\D", "", value)
+    if len(digits) not in _DIGITS or len(set(digits)) < 2 or is_reference(text, start):
+        return False
+    if value.startswith("+"):
+        return _is_possible(value)
+    cued = _CUE.search(before(text, start)) is not None
+    if _NO_PHONE.match(value) and not (_THOUSANDS_OF_SPAIN.match(value) and (cued or own)):
+        return False
+    if value.startswith("00") and _is_valid("+" + digits[2:], None):
+        return True
+    if cued:
+        return value[0] in "0(" or len(digits) > 7 or not value.isdigit()
+    if value.isdigit() and not own:
+        return _MOBILE.match(digits) is not None and any(_is_valid(digits, region) for region in regions)
+    return any(_is_national(value, digits, region) for region in regions)
+
+
+def _is_national(value: str, digits: str, region: str) -> bool:
+    """Written as people of the region do: with the 0 before it where there is one, not with too many separators."""
+    if _trunk(region) and not digits.startswith("0"):
+        return False
+    return len(re.findall(r"\D+", value.strip("()"))) < 6 and _is_valid(digits, region)
+
+
+@lru_cache(maxsize=256)
+def _trunk(region: str) -> bool:
+    import phonenumbers
+
+    return bool(phonenumbers.ndd_prefix_for_region(region, True) == "0")
+
+
+@lru_cache(maxsize=4096)
+def _is_valid(number: str, region: str | None) -> bool:
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return False
+    return bool(
+        phonenumbers.is_valid_number(parsed)
+        if region is None
+        else phonenumbers.is_valid_number_for_region(parsed, region)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _is_possible(number: str) -> bool:
+    """With a country's code, its length is enough: numbers that are reserved for examples are none that is valid."""
+    import phonenumbers
+
+    try:
+        return bool(phonenumbers.is_possible_number(phonenumbers.parse(number, None)))
+    except phonenumbers.NumberParseException:
+        return False

@@ -1,0 +1,98 @@
+"""Personal data: what is found and what is not, and that hiding it can be undone and leaves nothing."""
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pipeline.text.personal import Finder, Kind, hide, restore
+
+FINDER = Finder()
+VALUES = {
+    Kind.EMAIL: ["jane.doe@example.com", "müller+x@post.example.de", "jane [at] example [dot] com"],
+    Kind.PHONE: ["+44 20 7946 0958", "+34612345678", "(415) 555-2671", "0049 30 12345678"],
+    Kind.CARD: ["4111 1111 1111 1111", "378282246310005", "5555-5555-5555-4444"],
+    Kind.IBAN: ["ES91 2100 0418 4502 0005 1332", "DE89370400440532013000", "gb82 west 1234 5698 7654 32"],
+    Kind.IP: ["203.0.113.45", "2001:db8::8a2e:370:7334"],
+    Kind.NATIONAL_ID: ["12345678Z", "X1234567L", "RSSMRA85T10A562S", "529.982.247-25", "756.9217.0769.85"],
+    Kind.URL: ["https://x.example/reset?token=abc123", "https://jane:secret@host.example/a"],
+    Kind.NAME: ["Maria Rossi", "Hans-Peter Müller", "José García López"],
+}
+_VALUE = st.sampled_from([value for values in VALUES.values() for value in values])
+_TEXT = st.lists(
+    st.one_of(
+        _VALUE,
+        st.text(max_size=6),
+        st.text("0123456789 -+.()@:/[]_", max_size=12),
+        st.sampled_from(["[EMAIL_1]", "[email 2]", "\\[NAME_1]", " order ", " call ", "Dear ", "\n", " "]),
+    ),
+    max_size=8,
+).map("".join)
+
+
+@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in VALUES.items() for value in values])
+def test_each_kind_is_found_as_a_whole(kind: Kind, value: str) -> None:
+    text = f"He wrote: {value}, and that was all."
+    assert [(f.kind, text[f.start : f.end]) for f in FINDER.find(text)] == [(kind, value)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Order 4111111111111111 came on 12.05.2024.",
+        "ISBN 978-3-16-148410-0, EAN 4006381333931",
+        "It cost 1.234.567 EUR, or 1,234,567.00 dollars.",
+        "Firmware 10.2.3.4 after version 2.10.4.1",
+        "std::vector<int> a::b at 12:30:45",
+        "https://shop.example/best-laptops-2024-review?page=2",
+        "https://github.com/x/y/commit/8f14e45fceea167a5a36dedd4bea2543c1b2a3d4",
+        "Card 4111 1111 1111 1112 has a wrong digit, so has 12345678A.",
+        "From 2019-2023 we were open 09.00 - 17.30.",
+        "Thank you, Great Product! Best Regards",
+        "Coordinates 48.8566, 2.3522 and part 555-123-4567",
+    ],
+)
+def test_what_only_looks_like_it_is_left_alone(text: str) -> None:
+    assert FINDER.find(text) == []
+
+
+@settings(max_examples=150)
+@given(texts=st.lists(_TEXT, max_size=3))
+@example(texts=["\\jane.doe@example.com", "[EMAIL_1] <jane.doe@example.com>"])
+@example(texts=["Dear Anna, Anna and Joanna wrote", "Anna"])
+def test_what_was_hidden_is_put_back_exactly_and_is_nowhere_before(texts: list[str]) -> None:
+    hidden = hide(texts, FINDER)
+    assert [restore(text, hidden.values) for text in hidden.texts] == texts
+    again = hide(hidden.texts, FINDER)
+    assert (again.texts, again.values) == (hidden.texts, {})
+    for placeholder, value in hidden.values.items():
+        if not placeholder.startswith("[NAME"):
+            assert all(value not in text for text in hidden.texts)
+
+
+def test_equal_values_have_one_placeholder_and_parts_of_a_name_are_hidden_too() -> None:
+    hidden = hide(["My name is Anna Schmidt, a@b.example", "Anna wrote from a@b.example, not c@b.example"], FINDER)
+    assert hidden.texts == [
+        "My name is [NAME_1], [EMAIL_1]",
+        "[NAME_2] wrote from [EMAIL_1], not [EMAIL_2]",
+    ]
+
+
+def test_placeholders_that_a_text_has_already_are_not_given_again() -> None:
+    hidden = hide(["See [EMAIL_1] and a@b.example"], FINDER)
+    assert hidden.texts == ["See [EMAIL_1] and [EMAIL_2]"]
+    assert restore("[EMAIL_1] [EMAIL_2]", hidden.values) == "[EMAIL_1] a@b.example"
+
+
+@pytest.mark.parametrize("said", ["[EMAIL_1]", "[email_1]", "[Email 1]", "\\[EMAIL\\_1\\]", "【EMAIL_1】"])
+def test_what_a_model_makes_of_a_placeholder_is_put_back(said: str) -> None:
+    assert restore(f"To {said}.", {"[EMAIL_1]": "a@b.example"}) == "To a@b.example."
+
+
+def test_only_the_kinds_asked_for() -> None:
+    text = "Mail a@b.example or call +44 20 7946 0958"
+    assert hide([text], Finder((Kind.PHONE,))).texts == ["Mail a@b.example or call [PHONE_1]"]
+
+
+def test_a_bare_number_counts_where_its_country_is_named() -> None:
+    assert FINDER.find("Mejor 612345678 mañana") == []
+    assert [f.kind for f in Finder(regions=("ES",)).find("Mejor 612345678 mañana")] == [Kind.PHONE]
