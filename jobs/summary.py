@@ -61,6 +61,8 @@ def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]
     yield from _troubles(manifest)
     if counts.truncated:
         yield "cut", f"{counts.truncated:,} texts did not fit the context (meta.truncated)"
+    if counts.guarded:
+        yield "guarded", f"{counts.guarded:,} requests without what gives orders to the model in their texts"
     for name, new in manifest.renamed_columns.items():
         yield "renamed", f"the input's column {name} is {new} in the output"
     yield "results", str(output / RESULTS)

@@ -20,10 +20,15 @@ from pipeline.errors import UsageError
 
 @dataclass(frozen=True)
 class Text:
-    """Text from a row: data, never instructions. Cut at the end when the context is too small, if `may_cut`."""
+    """Text from a row: data, never instructions. Cut at the end when the context is too small, if `may_cut`.
+
+    Attributes:
+        may_order: it was not written by strangers, or by the model for us: what reads like an order to the model stays.
+    """
 
     value: str
     may_cut: bool = True
+    may_order: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,6 +184,7 @@ class Recipe:
         model, model_digest, revision: the weights.
         engine: what ran them, with the arguments that can change an answer.
         context_tokens: where a text is cut.
+        guard: version of the rules by which orders to the model are left out of texts; None if they are not.
     """
 
     task: str
@@ -189,10 +195,12 @@ class Recipe:
     revision: str | None
     engine: Mapping[str, Any]
     context_tokens: int
+    guard: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as written to `recipe.json` and to the manifest."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values if self.guard is not None else {name: v for name, v in values.items() if name != "guard"}
 
     def digest(self) -> str:
         """16 hexadecimal digits over everything but the model's name: the same weights under two names are one."""
