@@ -61,8 +61,6 @@ def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]
     yield from _troubles(manifest)
     if counts.truncated:
         yield "cut", f"{counts.truncated:,} texts did not fit the context (meta.truncated)"
-    if counts.guarded:
-        yield "guarded", f"{counts.guarded:,} requests without what gives orders to the model in their texts"
     for name, new in manifest.renamed_columns.items():
         yield "renamed", f"the input's column {name} is {new} in the output"
     yield "results", str(output / RESULTS)
@@ -84,6 +82,8 @@ def _troubles(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "store", f"{damaged:,} damaged parts were skipped; what they held was asked again"
     if manifest.incomplete:
         yield "stopped", f"{manifest.incomplete}; the same command goes on with them"
+    if manifest.counts.guarded:
+        yield "guarded", f"{manifest.counts.guarded:,} requests without what gives the model orders in their texts"
     for skipped in manifest.skipped_inputs:
         yield "skipped", skipped.reason
 
