@@ -32,6 +32,7 @@ _STRUCTURES = tuple(
     for pattern in (
         r"<\|[a-z_]{2,20}\|>(?:\s*(?:system\n[^\n<]{0,2000}|assistant\n[^\s<]{0,100}|user\n))?",
         r"\[/INST\].{0,2000}?\[INST\]|<<SYS>>.{0,2000}?<</SYS>>|</?s>|\[/?INST\]|<</?SYS>>",
+        rf"\b({_LABELS})\b(?:\W{{1,3}}\1\b){{2,}}",
         r"<(?:start|end)_of_turn>(?:model\n[^\s<]{0,100}|user\n)?",
         r'"?\s*[}\]]\s*,?\s*\{\s*"(?:role|content|system|answer|label|output|sentiment|instructions?)"\s*:.{0,2000}[}\]]',
     )
