@@ -60,6 +60,11 @@ class JobConfig(BaseModel):
     on_too_long: Literal["truncate", "fail"] = Field(
         "truncate", description="A text that does not fit is cut (meta.truncated says so), or its row fails."
     )
+    guard: bool = Field(
+        True,
+        description="Leave sentences that give orders to the model, hidden and forged ones too, out of what it reads "
+        "of a text; translate always reads all.",
+    )
     request_seconds: float = Field(
         3600.0, gt=0, description="A request without an answer for so long is given up: its rows fail with deadline."
     )

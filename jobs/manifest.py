@@ -137,6 +137,7 @@ def _counts(rows: int, tally: Counter[str], checks: Iterable[str]) -> Counts:
         ok=tally[metrics.OK],
         failed=tally[metrics.FAILED],
         truncated=tally[metrics.TRUNCATED],
+        guarded=tally[metrics.GUARDED],
         failed_by_class={c: n for c in ErrorClass if (n := tally[metrics.failed_as(c)])},
         checks={
             name: CheckCounts(

@@ -36,6 +36,7 @@ from pipeline.requests import Prompter, PromptFitter, PromptRules
 from pipeline.rows import longest_text_bytes
 from pipeline.survey import Survey, survey
 from pipeline.task import AnyTask, task_options
+from pipeline.text.guard import VERSION as GUARD_VERSION
 from pipeline.tokens import load_chat_template, load_tokenizer
 from schemas.arrow import arrow_schema
 from schemas.manifest import CalibrationUse, ModelInfo
@@ -239,12 +240,13 @@ def _first_questions(task: AnyTask) -> list[Question]:
 def _rules(config: JobConfig, model: Model, task: AnyTask, reasoning_tokens: int) -> PromptRules:
     context = config.context_tokens or model.context_tokens or DEFAULT_CONTEXT_TOKENS
     folder = None if model.folder is None else str(model.folder)
+    guard = config.guard and task.may_guard
     if model.folder is not None:
         for question in _first_questions(task):
             if isinstance(question.decoding, Choice):
                 label_ids(question.decoding, load_tokenizer(model.folder))
         _check_context(model.folder, context)
-    return PromptRules(folder, "", context, reasoning_tokens, config.on_too_long == "truncate")
+    return PromptRules(folder, "", context, reasoning_tokens, config.on_too_long == "truncate", guard)
 
 
 def _check_context(folder: Path, context: int) -> None:
@@ -302,4 +304,5 @@ def make_recipe(task: AnyTask, model: Model, engine: EngineSpec, rules: PromptRu
         engine=engine.identity(),
         context_tokens=rules.context_tokens,
         adapter=None if model.adapter is None else model.adapter.digest,
+        guard=GUARD_VERSION if rules.guard else None,
     )

@@ -80,7 +80,7 @@ def give(product: str, policy: str, turns: Sequence[Turn], left_out: bool = Fals
     """
     for what, text in (("Product", product), ("Policy", policy)):
         if text.strip():
-            yield from (f"{what}: ", Text(_one_line(text)), "\n")
+            yield from (f"{what}: ", Text(_one_line(text), may_order=True), "\n")
     yield Border("Conversation:\n")  # rows with one policy have all before it in common
     if left_out:
         yield _LEFT_OUT

@@ -101,6 +101,8 @@ def _troubles(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "store", f"{damaged:,} damaged parts were skipped; what they held was asked again"
     if manifest.incomplete:
         yield "stopped", f"{manifest.incomplete}; the same command goes on with them"
+    if manifest.counts.guarded:
+        yield "guarded", f"{manifest.counts.guarded:,} requests without what gives the model orders in their texts"
     for skipped in manifest.skipped_inputs:
         yield "skipped", skipped.reason
 

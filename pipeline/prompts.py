@@ -20,10 +20,15 @@ from pipeline.errors import UsageError
 
 @dataclass(frozen=True)
 class Text:
-    """Text from a row: data, never instructions. Cut at the end when the context is too small, if `may_cut`."""
+    """Text from a row: data, never instructions. Cut at the end when the context is too small, if `may_cut`.
+
+    Attributes:
+        may_order: it was not written by strangers, or by the model for us: what reads like an order to the model stays.
+    """
 
     value: str
     may_cut: bool = True
+    may_order: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,6 +185,7 @@ class Recipe:
         engine: what ran them, with the arguments that can change an answer.
         context_tokens: where a text is cut.
         adapter: digest of the one that is in the weights; left out of the plain data where there is none.
+        guard: version of the rules by which orders to the model are left out of texts; None if they are not.
     """
 
     task: str
@@ -191,11 +197,12 @@ class Recipe:
     engine: Mapping[str, Any]
     context_tokens: int
     adapter: str | None = None
+    guard: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as written to `recipe.json` and to the manifest."""
         content = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in content.items() if name != "adapter" or value is not None}
+        return {name: v for name, v in content.items() if v is not None or name not in {"adapter", "guard"}}
 
     def digest(self) -> str:
         """16 hexadecimal digits over everything but the model's name: the same weights under two names are one."""

@@ -9,6 +9,7 @@ from pipeline.decoding import Choice, Decoding
 from pipeline.elements import Question, Request
 from pipeline.errors import RowError
 from pipeline.prompts import BLOCK_TOKENS, Border, Pad, PromptRenderer, Segment, Text, fingerprint
+from pipeline.text.guard import guarded
 from pipeline.tokens import BytesTokenizer, TextEncoder, encode_all, load_chat_template, load_tokenizer
 from schemas.envelope import ErrorClass
 
@@ -23,6 +24,7 @@ class PromptRules:
         context_tokens: what prompt and answer may take together.
         reasoning_tokens: what of that is kept for thinking before the answer.
         truncate: cut texts that do not fit; otherwise such a question fails.
+        guard: leave out of row texts what gives the model orders (`pipeline.text.guard`).
     """
 
     model_folder: str | None
@@ -30,6 +32,7 @@ class PromptRules:
     context_tokens: int
     reasoning_tokens: int
     truncate: bool
+    guard: bool = False
 
     def room(self, decoding: Decoding) -> int:
         """Tokens that are left for a prompt whose answer is drawn like this."""
@@ -107,10 +110,16 @@ class PromptFitter:
 
 
 class Prompter:
-    """Makes requests of questions; opened once per worker."""
+    """Makes requests of questions; opened once per worker.
+
+    Attributes:
+        num_guarded: how many requests it has made with texts that had orders to the model left out.
+    """
 
     def __init__(self, rules: PromptRules) -> None:
         self._rules = rules
+        self.num_guarded = 0
+        self._guarded = lru_cache(maxsize=256)(guarded)
         self._renderer = rules.renderer()
         self._fitter = PromptFitter(rules.encoder())
 
@@ -122,5 +131,14 @@ class Prompter:
         """
         decoding = question.decoding
         rendered = self._renderer.render(question.prompt, thinking=not isinstance(decoding, Choice))
+        if self._rules.guard:
+            rendered = self._guard(rendered)
         segments, truncated = self._fitter.fit(rendered, self._rules.room(decoding), self._rules.truncate)
         return Request(fingerprint(self._rules.scope, segments, decoding), segments, decoding), truncated
+
+    def _guard(self, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+        found = tuple(
+            replace(s, value=self._guarded(s.value)) if isinstance(s, Text) and not s.may_order else s for s in segments
+        )
+        self.num_guarded += found != segments
+        return found

@@ -126,6 +126,8 @@ class AskQuestions(beam.DoFn):
 
     def _flush(self) -> Iterator[tuple[int, Block[Asking]]]:
         buckets, self._buckets, self._gathered = self._buckets, {}, 0
+        metrics.count(metrics.GUARDED, self._prompter.num_guarded)
+        self._prompter.num_guarded = 0
         yield from buckets.items()
 
     def _ask(self, case: Case) -> list[Asking] | Case:

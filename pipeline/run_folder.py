@@ -18,6 +18,7 @@ from pipeline.errors import RunError, UsageError, first_line
 from pipeline.layout import DEAD_LETTERS, LOG_NAME, RESULTS, OutputLayout
 from schemas.evaluation import EVALUATION_NAME
 from schemas.manifest import MANIFEST_NAME, FileInfo, Manifest
+from schemas.probe import PROBE_NAME
 from schemas.run_state import RUN_STATE_NAME
 
 _LOCK_SECONDS = 0.5
@@ -155,7 +156,7 @@ def check_replaceable(output: Path) -> None:
     found = {entry.name for entry in output.iterdir()}
     if found and MANIFEST_NAME not in found:
         raise UsageError(f"{output} is not empty and was not written by Textmill", "choose another output folder")
-    if others := found - {RESULTS, DEAD_LETTERS, MANIFEST_NAME, LOG_NAME, EVALUATION_NAME}:
+    if others := found - {RESULTS, DEAD_LETTERS, MANIFEST_NAME, LOG_NAME, EVALUATION_NAME, PROBE_NAME}:
         raise UsageError(f"{output} holds {sorted(others)[0]!r}, which a re-run would delete", "move it elsewhere")
 
 

@@ -87,6 +87,7 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         calibrated_questions: names of those whose answers a calibration is about (`pipeline.calibration`).
         calibration: what its probabilities are to go through, set before a run.
         adapted: the options that a model does with that was trained on the task: no examples in the prompt, say.
+        may_guard: its texts may be read without what gives the model orders; not where all of a text must be rendered.
     """
 
     name: ClassVar[str]
@@ -101,6 +102,7 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
     calibrated_questions: ClassVar[tuple[str, ...]] = ()
     calibration: Calibration | None = None
     adapted: ClassVar[Mapping[str, Any]] = {}
+    may_guard: ClassVar[bool] = True
 
     def __init__(self, options: OptionsT, form: str) -> None:
         self.options = options
@@ -206,18 +208,18 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         """
         if answer.ran_on:
             *turns, last = prompt.messages
-            wrong = Text(complaint.message, may_cut=False)
+            wrong = Text(complaint.message, may_cut=False, may_order=True)
             told = ("\n\nAn earlier answer was refused: ", wrong, ". Say nothing twice.")
             return Chat((*turns, Message(last.role, (*last.content, *told))))
         again = Message(
             "user",
             (
                 "This answer cannot be used: ",
-                Text(complaint.message, may_cut=False),
+                Text(complaint.message, may_cut=False, may_order=True),
                 "\nAnswer again, correctly and completely, in the same form as before and without any comment.",
             ),
         )
-        said = Message("assistant", (Text(answer.text, may_cut=False),))
+        said = Message("assistant", (Text(answer.text, may_cut=False, may_order=True),))
         return Chat((*prompt.messages, said, again))
 
     @property

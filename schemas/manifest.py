@@ -58,6 +58,7 @@ class Counts(_Part):
 
     `unique` counts different requests (fingerprints), of which `reused` were answered from the completion store and
     `sent` went to the engine; `follow_ups` of them were asked in later rounds: second tries, ways back.
+    `guarded` counts the questions, each time that a row asked one, whose text had orders to the model left out.
     """
 
     rows: int = 0
@@ -69,6 +70,7 @@ class Counts(_Part):
     ok: int = 0
     failed: int = 0
     truncated: int = 0
+    guarded: int = 0
     failed_by_class: dict[str, int] = Field(default_factory=dict)
     checks: dict[str, "CheckCounts"] = Field(default_factory=dict)
     redacted: dict[str, int] = Field(default_factory=dict)

@@ -17,6 +17,7 @@ from jobs.cli.sample_commands import sample_app
 from jobs.cli.serve_commands import add_serve_commands
 from jobs.cli.store_commands import store_app
 from jobs.cli.task_commands import tasks_app
+from jobs.cli.trust_commands import add_trust_commands
 from jobs.cli.watch_commands import add_watch_commands
 from jobs.terminal import printable
 from pipeline.errors import RunError
@@ -38,6 +39,7 @@ add_evaluation_commands(app)
 add_report_commands(app)
 add_adapter_commands(app)
 add_serve_commands(app)
+add_trust_commands(app)
 app.add_typer(models_app, name="models")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(sample_app, name="sample")

@@ -1,0 +1,98 @@
+"""Whether a run can be trusted: `probe` for fairness, `explain` for where a row's answer came from."""
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from jobs.cli.job_commands import GATE_FAILED
+from jobs.config import change, merge, parse_settings, read_config_file
+from jobs.terminal import own_terminal, printable
+
+_TO_BE_REPLACED = {"inputs": ("texts.parquet",), "output": "probe"}
+
+
+def probe(
+    model: Annotated[str | None, typer.Option(help="As for the job.")] = None,
+    task: Annotated[str, typer.Option(help="sentiment, classify, or a task of your own with labels.")] = "sentiment",
+    of: Annotated[
+        Path | None,
+        typer.Option(
+            "--of", help="Probe with the job of this run, and put the findings into its folder.", metavar="RUN"
+        ),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="The job as a TOML file; the flags here override it.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An option of the task's, as KEY=VALUE (JSON or text); may be repeated.", metavar="KEY=VALUE"
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other setting, by its config key; may be repeated.", metavar="KEY=VALUE"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the run over the texts. [default: probe-TASK-MODEL, or RUN-probe]")
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="TOML file of texts of your own, such as jobs/data/probe.toml.", metavar="FILE")
+    ] = None,
+    max_shift: Annotated[
+        float | None, typer.Option(min=0, help="Exit with 4 if a group's mean shift is larger, up or down.")
+    ] = None,
+    max_flips: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Exit with 4 if labels flip in a larger share of a group's pairs."),
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=0, help="Of the bootstrap, for 95 % intervals.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say whether answers change with the names, pronouns, groups, places or dialect of a text that is otherwise equal.
+
+    The job runs over sentences of our own, each told of every group, and probe.json is written into its folder, where
+    `textmill report` finds it. Run again, it is paid for by the store.
+    """
+    from jobs.evaluation.bootstrap import Resampling
+    from jobs.probing.probe import config_of, out_of_bounds, write_probe
+    from jobs.probing.probe import probe as probe_job
+    from jobs.probing.view import print_probe
+
+    if of is not None:
+        base = config_of(of.expanduser().absolute()).model_dump()
+    else:
+        file = read_config_file(config) if config else {"task": task}
+        base = merge({**_TO_BE_REPLACED, **file}, os.environ, {}).model_dump()
+    changes = parse_settings([*(settings or ()), *(f"options.{pair}" for pair in option or ())])
+    job = change(base, {**changes, **({"model": model} if model else {})})
+    place = output or (of.with_name(f"{of.name}-probe") if of else Path(f"probe-{_as_name(job.task, job.model)}"))
+    job = job.model_copy(update={"output": str(place)})
+    with own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
+        found = probe_job(job, texts, Resampling(resamples, seed), datetime.now(UTC), terminal)
+    if of is not None:
+        write_probe(of.expanduser().absolute(), found)
+    if as_json:
+        print(found.model_dump_json(indent=2))
+    else:
+        print_probe(Console(highlight=False, markup=False), found, str(place / "probe.json"))
+    if broken := out_of_bounds(found, max_shift, max_flips):
+        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        for line in broken:
+            console.print(f"out of bounds: {printable(line)}", style="bold red")
+        raise typer.Exit(GATE_FAILED)
+
+
+def _as_name(task: str, model: str) -> str:
+    stem = Path(task.partition(":")[0]).stem
+    return "".join(c if c.isalnum() or c in "._" else "-" for c in f"{stem}-{model}")[-80:]
+
+
+def add_trust_commands(app: typer.Typer) -> None:
+    """`probe`, `explain`."""
+    for command in (probe,):
+        app.command()(command)

@@ -1,0 +1,125 @@
+"""What the model reads of a text that tries to give it orders: the text without the passages that do.
+
+Row text cannot open or end a turn of the conversation (`pipeline.tokens`), but a model may still do what it reads. So
+passages that speak to it, and not to a person, are left out of what it reads: sentences by rules in several languages
+(`guard.toml`), forged turns and answers, hidden markup, encoded text. The row itself is never changed. Rules have
+limits: what no rule knows passes, and a customer who really writes so is not heard with that sentence. A text that is
+nothing but orders is read as it is: there is nothing else to judge.
+"""
+
+import base64
+import binascii
+import string
+import tomllib
+import unicodedata
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import regex  # type: ignore[import-untyped]
+
+VERSION = 1
+"""Raise it when the rules change: they decide what is read, and so answers."""
+
+_MAX_CHARS = 100_000
+"""Of a text; what comes after is looked at no more."""
+_INVISIBLE = dict.fromkeys([0x200B, 0x2060, 0xFEFF, 0x00AD, 0x180E, *range(0xE0000, 0xE0080)])
+
+_LABELS = "positive|negative|neutral|mixed"
+_ANSWER = r"(?:sentiment|label|answer|output|classification|category)"
+_STRUCTURES = tuple(
+    regex.compile(pattern, regex.IGNORECASE | regex.DOTALL)
+    for pattern in (
+        r"<\|[a-z_]{2,20}\|>(?:\s*(?:system\n[^\n<]{0,2000}|assistant\n[^\s<]{0,100}|user\n))?",
+        r"\[/INST\].{0,2000}?\[INST\]|<<SYS>>.{0,2000}?<</SYS>>|</?s>|\[/?INST\]|<</?SYS>>",
+        rf"\b({_LABELS})\b(?:\W{{1,3}}\1\b){{2,}}",
+        r"<(?:start|end)_of_turn>(?:model\n[^\s<]{0,100}|user\n)?",
+        r'"?\s*[}\]]\s*,?\s*\{\s*"(?:role|content|system|answer|label|output|sentiment|instructions?)"\s*:.{0,2000}[}\]]',
+    )
+)
+_ORDERING_TURN = regex.compile(r"(?im)^[^\S\n]*(?:system|assistant|developer)\s*:[^\n]*$")
+_OTHER_TURN = regex.compile(r"(?im)^[^\S\n]*(?:user|human)\s*:")
+_FORGED_ANSWER = regex.compile(
+    rf"(?im)^\W{{0,5}}{_ANSWER}\s*[:=]\s*(?:(?:{_LABELS})\b|[\p{{L}}\p{{N}}_-]{{1,30}}\W{{0,3}}$)"
+)
+_SEVERAL_ANSWERS = regex.compile(rf"(?im)^[^\S\n]*{_ANSWER}\s*[:=]\s*[\p{{L}}\p{{N}}_-]{{1,30}}")
+_HIDDEN = regex.compile(
+    r"(?is)<!--.{0,4000}?-->"
+    r"|<(\w+)[^<>]{0,200}(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|\bhidden\b)[^<>]{0,200}>"
+    r".{0,4000}?</\1>"
+)
+_ENCODED = regex.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{24,4000}={0,2}(?![\w+/=])")
+_BORDER = regex.compile(r"(?<=[.!?;][\"”»')\]*#_]{0,3})(?=\s)|(?<=[\n。！？])", regex.VERSION1)
+_LETTERS = regex.compile(r"[\p{L}\p{N}]")
+
+
+def guarded(text: str) -> str:
+    """What the model may read of a row's text; the text itself, nearly always."""
+    start, rest = text[:_MAX_CHARS], text[_MAX_CHARS:]
+    plain = _plain(start)
+    if not _may_order(plain):
+        return text
+    kept = _without_orders(plain)
+    if kept == plain or not _LETTERS.search(kept + rest):
+        return text
+    lead = start[: len(start) - len(start.lstrip())]
+    return lead + kept.strip() + rest
+
+
+def _plain(text: str) -> str:
+    """Without invisible characters, and with letters in their usual form."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
+
+
+def _may_order(text: str) -> bool:
+    """Whether it is worth a closer look; takes a few microseconds, and spares most texts the rules."""
+    lowered = f" {text.lower()}"
+    return any(word in lowered for word in _rules()["triggers"]) or _ENCODED.search(text) is not None
+
+
+def _without_orders(text: str) -> str:
+    """What is left; a line break stands for what is not, so that the sentences around it stay apart."""
+    text = _HIDDEN.sub("\n", text)
+    for pattern in _STRUCTURES:
+        text = pattern.sub("\n", text)
+    if _ORDERING_TURN.search(text):
+        text = _OTHER_TURN.sub("\n", _ORDERING_TURN.sub("\n", text))
+    several = len(_SEVERAL_ANSWERS.findall(text)) > 1
+    text = (_SEVERAL_ANSWERS if several else _FORGED_ANSWER).sub("\n", text)
+    text = _ENCODED.sub(lambda found: "\n" if _decoded(found.group()) else found.group(), text)
+    return "".join(passage for passage in _BORDER.split(text) if not _is_order(passage))
+
+
+def _decoded(word: str) -> str | None:
+    """The text that a word is the base64 of; None if it is none."""
+    try:
+        text = base64.b64decode(word + "=" * (-len(word) % 4), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    letters = sum(c.isalpha() or c in string.whitespace for c in text)
+    return text if text.isprintable() and " " in text and letters > 0.6 * len(text) else None
+
+
+def _is_order(passage: str) -> bool:
+    """Whether a passage speaks to the model."""
+    return any(pattern.search(passage) for pattern in _patterns())
+
+
+@cache
+def _rules() -> dict[str, Any]:
+    return tomllib.loads((files("pipeline.text") / "guard.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def _patterns() -> tuple["regex.Pattern[str]", ...]:
+    rules = _rules()
+
+    def filled(pattern: str) -> str:
+        for name, words in rules["words"].items():
+            pattern = pattern.replace(f"{{{name}}}", words)
+        return pattern
+
+    flags = regex.IGNORECASE | regex.UNICODE
+    return tuple(regex.compile(filled(pattern), flags) for group in rules["patterns"].values() for pattern in group)
