@@ -62,6 +62,10 @@ class ModelTokenizer:
     def _encode_constant(self, value: str) -> list[int]:
         return list(self._constants.encode(value, add_special_tokens=False).ids)
 
+    def decode(self, token: int) -> str:
+        """The text of one token."""
+        return str(self._texts.decode([token], skip_special_tokens=False))
+
     def cut(self, text: str, max_tokens: int) -> str:
         """The longest beginning of `text` that fits into `max_tokens`, by whole tokens."""
         start = text[: max_tokens * _CHARS_PER_TOKEN]

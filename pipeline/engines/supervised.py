@@ -66,7 +66,9 @@ class SupervisedEngine:
 
     @property
     def window(self) -> int:
-        """As the engine says."""
+        """As the engine says, which may say another every time."""
+        if self._engine is not None:
+            self._window = self._engine.window
         return self._window
 
     @property

@@ -25,8 +25,8 @@ _MAX_NUM_SEQS = 128
 _KV_CACHE_BYTES = 2 << 30
 _KV_CACHE_SHARE = 0.25
 
-_LOOP = (64, 8, 3)
-"""8 to 64 tokens, three times in a row."""
+LOOP = (64, 8, 3)
+"""What ends as a loop: 8 to 64 tokens, three times in a row."""
 
 SPEED_ARGUMENTS = frozenset(
     {
@@ -167,7 +167,7 @@ def sampling_params(decoding: Decoding, tokenizer: ModelTokenizer, reasoning_tok
         common |= {"temperature": decoding.temperature, "seed": decoding.seed}
         common |= {"frequency_penalty": decoding.frequency_penalty}
         if decoding.ends_loops:
-            common["repetition_detection"] = RepetitionDetectionParams(*_LOOP)
+            common["repetition_detection"] = RepetitionDetectionParams(*LOOP)
     match decoding:
         case Choice():
             ids = label_ids(decoding, tokenizer)
@@ -193,7 +193,7 @@ class VllmEngine:
         self._params = lru_cache(maxsize=4096)(self._make_params)
         self._label_ids = lru_cache(maxsize=4096)(lambda choice: label_ids(choice, self._tokenizer))
         self._engine = self._start()
-        self._parser = self._make_parser()
+        self._parser = reasoning_parser(needs)
 
     def _start(self) -> Any:
         vllm_version()
@@ -260,16 +260,6 @@ class VllmEngine:
     def _make_params(self, decoding: Decoding) -> Any:
         return sampling_params(decoding, self._tokenizer, self._needs.reasoning_tokens)
 
-    def _make_parser(self) -> Any:
-        """vLLM's own parser of thoughts, for a model that has any."""
-        name = self._needs.arguments.get("reasoning_parser")
-        if not name:
-            return None
-        from vllm.reasoning import ReasoningParserManager
-        from vllm.tokenizers import get_tokenizer
-
-        return ReasoningParserManager.get_reasoning_parser(name)(get_tokenizer(self._needs.model_folder))
-
     def _completion(self, decoding: Decoding, output: Any) -> Completion:
         (answer,) = output.outputs
         text, logprobs, thought, num_thought = answer.text, None, None, 0
@@ -297,6 +287,17 @@ class VllmEngine:
         self._in_flight.clear()
         if engine is not None:
             engine.engine_core.shutdown()  # collects garbage itself, which takes half a second each time
+
+
+def reasoning_parser(needs: EngineNeeds) -> Any:
+    """vLLM's own parser of thoughts, for a model that has any; else None."""
+    name = needs.arguments.get("reasoning_parser")
+    if not name:
+        return None
+    from vllm.reasoning import ReasoningParserManager
+    from vllm.tokenizers import get_tokenizer
+
+    return ReasoningParserManager.get_reasoning_parser(name)(get_tokenizer(needs.model_folder))
 
 
 def split_reasoning(parser: Any, text: str, token_ids: list[int]) -> tuple[str | None, str, int]:

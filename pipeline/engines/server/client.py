@@ -1,0 +1,99 @@
+"""One server over HTTP, through OpenAI's client: an answer, or what went wrong."""
+
+import json
+import os
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline.engines.server.retries import Kind, Trouble, trouble_of_status
+
+API_KEY_VARIABLE = "TEXTMILL_API_KEY"
+_CONNECT_SECONDS = 10.0
+
+
+class Client:
+    """Talks to one server; the key comes from the environment and goes nowhere else.
+
+    Args:
+        url: with its `/v1`, if it has one.
+    """
+
+    def __init__(self, url: str) -> None:
+        import openai
+
+        self._openai = openai
+        self._root = url.removesuffix("/v1")
+        key = os.environ.get(API_KEY_VARIABLE) or "none"
+        self._client = openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0)
+
+    async def ask(self, body: dict[str, Any], seconds: float) -> object:
+        """What the server answers to a completion request: JSON, or a `Trouble`."""
+        return await self._call("POST", "/completions", body, seconds)
+
+    async def get(self, path: str, seconds: float, from_root: bool = False) -> object:
+        """What is found there: JSON or text, or a `Trouble`."""
+        return await self._call("GET", f"{self._root}{path}" if from_root else path, None, seconds)
+
+    async def post(self, path: str, body: dict[str, Any], seconds: float) -> object:
+        """The same for something that is posted, to a path from the server's root."""
+        return await self._call("POST", f"{self._root}{path}", body, seconds)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _call(self, method: str, path: str, body: dict[str, Any] | None, seconds: float) -> object:
+        openai = self._openai
+        timeout = openai.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
+        try:
+            if method == "GET":
+                return await self._client.get(path, cast_to=object, options={"timeout": timeout})
+            return await self._client.post(path, cast_to=object, body=body, options={"timeout": timeout})
+        except openai.APITimeoutError:
+            return Trouble(Kind.LATE, f"no answer within {seconds:.0f} s")
+        except openai.APIConnectionError as error:
+            return Trouble(*_broken(error))
+        except openai.APIStatusError as error:
+            headers = {name.lower(): value for name, value in error.response.headers.items()}
+            return trouble_of_status(error.status_code, _said(error.body, error.message), headers, time.time())
+        except (json.JSONDecodeError, UnicodeDecodeError, openai.APIError) as error:
+            return Trouble(Kind.FAULTY, f"not an answer: {_one_line(str(error))}")
+
+
+def _broken(error: Exception) -> tuple[Kind, str]:
+    """A connection that could not be made, or one that broke: only of the latter the request may be the reason."""
+    import httpx2
+
+    cause = error.__cause__
+    if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout):
+        return Kind.AWAY, f"cannot connect: {_one_line(str(cause) or type(cause).__name__)}"
+    return Kind.FAULTY, f"the connection broke: {_one_line(str(cause) or type(cause).__name__)}"
+
+
+def _said(body: object, otherwise: str) -> str:
+    """The server's own words."""
+    if isinstance(body, dict):
+        inner = body.get("error", body)
+        found = inner.get("message") if isinstance(inner, dict) else inner
+        if isinstance(found, str):
+            return _one_line(found)
+    return _one_line(otherwise)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+def faulty_url(url: str) -> str | None:
+    """What is wrong with an endpoint's address, or None."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        return str(error)
+    if parts.scheme not in ("http", "https") or not host:
+        return "an endpoint looks like http://host:8000/v1"
+    if parts.username or parts.password or parts.query:
+        return f"keys do not belong into an address: set {API_KEY_VARIABLE} in the environment"
+    return None
