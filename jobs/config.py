@@ -15,7 +15,7 @@ from pipeline.errors import UsageError
 from pipeline.models import home
 
 ENVIRONMENT_PREFIX = "TEXTMILL_"
-_NOT_CONFIG = {"TEXTMILL_HOME"}
+_NOT_CONFIG = {"TEXTMILL_HOME", "TEXTMILL_API_KEY"}
 
 
 class JobConfig(BaseModel):
@@ -31,8 +31,18 @@ class JobConfig(BaseModel):
     model: str = Field("qwen2.5-0.5b", description="Catalogue name, model folder, or Hugging Face id.")
     revision: str | None = Field(None, description="Revision of a Hugging Face model.")
     prompt_form: str | None = Field(None, description="chat or bare. [default: what measured best for the model]")
-    engine: Literal["vllm", "scripted"] = Field(
-        "vllm", description="vllm, or scripted: made-up answers without a model, to test a pipeline."
+    engine: Literal["vllm", "server", "scripted"] = Field(
+        "vllm",
+        description="vllm; server: one or several that speak OpenAI's language; or scripted: made-up answers without a "
+        "model, to test a pipeline.",
+    )
+    endpoint: tuple[str, ...] = Field(
+        (),
+        description="With --engine server: an address such as http://host:8000/v1; may be repeated. A key comes from "
+        "TEXTMILL_API_KEY in the environment.",
+    )
+    served_model: str | None = Field(
+        None, description="With --engine server: the model's id there. [default: the only one it serves]"
     )
     engine_args: dict[str, Any] = Field(
         default_factory=dict,

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from jobs.cascading.rule import CascadeRule
 from jobs.config import JobConfig, nearest, validation_line
+from jobs.servers import server_spec
 from jobs.tasks import find_task
 from pipeline.budget import Budget
 from pipeline.calibration import calibrate_task
@@ -95,7 +96,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         request_seconds=config.request_seconds,
         arguments=config_args,
     )
-    engine = _engine_spec(config, needs)
+    engine = _engine_spec(config, needs, task, say)
     recipe = make_recipe(task, model, engine, rules)
     calibration = calibrate_task(task, recipe, model.calibrations.get(task.name))
     plan = Plan(
@@ -164,7 +165,8 @@ def _resolve(config: JobConfig, say: Say) -> Model:
     if config.engine == "scripted":
         name = scripted_name(config)
         return Model(name, None, name)
-    vllm_version()
+    if config.engine != "server":
+        vllm_version()
     return resolve_model(config.model, config.revision, say)
 
 
@@ -253,7 +255,11 @@ def _context_needed(rules: PromptRules, task: AnyTask, longest_bytes: int | None
     return min(rules.context_tokens, 256 * math.ceil(needed / 256))
 
 
-def _engine_spec(config: JobConfig, needs: EngineNeeds) -> EngineSpec:
+def _engine_spec(config: JobConfig, needs: EngineNeeds, task: AnyTask, say: Say) -> EngineSpec:
+    if config.engine == "server":
+        return server_spec(config, needs, any(isinstance(q.decoding, Choice) for q in _first_questions(task)), say)
+    if config.endpoint:
+        raise UsageError("--endpoint goes with --engine server")
     return ScriptedSpec(needs, model=scripted_name(config)) if config.engine == "scripted" else VllmSpec(needs)
 
 

@@ -146,6 +146,7 @@ def _job_command(task: type[AnyTask], reference: str) -> Callable[..., None]:
         flags["columns"] = parse_pairs("--column", flags.pop("columns") or []) or None
         flags["budget"] = parse_pairs("--budget", flags.pop("budget") or []) or None
         flags["require"] = flags.pop("require") or None
+        flags["endpoint"] = flags.pop("endpoint") or None
         options = {name: flags.pop(name) for name in option_fields}
         given = {name: value for name, value in options.items() if value is not None and value != []}
         flags |= {"task": reference, "options": given or None, **_split_paths(inputs_and_output, config is not None)}

@@ -71,7 +71,7 @@ class ServerEngine:
         rules = Rules(needs.request_seconds, spec.patience_seconds)
         self._asking = _HttpAsking(self._endpoints, spec, self._protocol, self._thoughts)
         self._dispatcher = Dispatcher(self._endpoints, self._asking, rules, self._deliver, self._done.put)
-        self._closed = False
+        self._stop, self._closed = asyncio.Event(), False
         self._thread = threading.Thread(target=self._run, name="textmill-server-engine", daemon=True)
         self._thread.start()
 
@@ -140,7 +140,6 @@ class ServerEngine:
         self._done.put((key, answer))
 
     def _run(self) -> None:
-        self._stop = asyncio.Event()
         self._loop.run_until_complete(self._work())
 
     async def _work(self) -> None:

@@ -1,4 +1,4 @@
-"""Keeps servers busy: hands out jobs, judges what comes back, and looks after servers that fail. Lives in one event loop.
+"""Keeps servers busy: hands out jobs, judges what comes back, looks after servers that fail. Lives in one event loop.
 
 Every job ends in exactly one answer, given to `deliver`, unless it is forgotten or the run ends.
 """
@@ -153,7 +153,7 @@ class Dispatcher:
                 outcome = await self._asking.ask(endpoint, job, min(wait, left))
         except TimeoutError:
             outcome = Trouble(Kind.LATE, f"no answer within {min(wait, left):.0f} s")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one request that cannot be sent is no reason to lose the others
             _LOG.exception("a request could not be sent")
             outcome = Trouble(Kind.REFUSED, f"{type(error).__name__}: {error}"[:300])
         finally:

@@ -97,7 +97,7 @@ class Job:
 class Lines:
     """Jobs that wait, in a line for each server; a server whose line is empty takes from the end of the longest.
 
-    Jobs whose prompts begin alike stand in one line, one after the other, so that the server's prefix cache serves them.
+    Jobs whose prompts begin alike stand in one line, one after the other: the server's prefix cache serves them.
     """
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:

@@ -1,7 +1,7 @@
-"""Requests as a server's `/v1/completions` wants them, and completions of what it says; vLLM's dialect and the plain one.
+"""Requests as a server's `/v1/completions` wants them, and completions of what it says; vLLM's way and the plain one.
 
-Source: vLLM 0.32, `vllm/entrypoints/openai/completion/protocol.py`. Prompts are the token ids that the in-process engine
-gets, and every parameter is named, so that neither the server's chat template nor its generation config matters.
+Source: vLLM 0.32, `vllm/entrypoints/openai/completion/protocol.py`. Prompts are the token ids that the engine in this
+process gets, and every parameter is named, so that neither the server's chat template nor its defaults matter.
 """
 
 import json
