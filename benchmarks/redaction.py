@@ -1,10 +1,10 @@
 """How much personal data is found, and how much of what is found is none, on a labelled set in five languages.
 
-The set is made of the sentences of `benchmarks/data/redaction.toml`, whose slots are filled with values drawn at random:
-numbers with valid check digits, and hard negatives (orders, versions, dates, prices, ISBNs, coordinates, parts).
-Half of the sentences and names were not looked at while the rules were written. Recall: the labelled spans that are found
-as a whole and as what they are. Precision: the spans found that overlap a labelled one of their kind. Prints a table
-for each half and the time a text takes; writes `benchmarks/redaction.json`.
+The set is made of the sentences of `benchmarks/data/redaction.toml`, whose slots are filled with values drawn at
+random: numbers with valid check digits, and hard negatives (orders, versions, dates, prices, ISBNs, coordinates,
+parts). Half of the sentences and names were not looked at while the rules were written. Recall: the labelled spans that
+are found as a whole and as what they are. Precision: the spans found that overlap a labelled one of their kind.
+Prints a table for each half and the time a text takes; writes `benchmarks/redaction.json`.
 
     python benchmarks/redaction.py --held-out
 """
