@@ -1,6 +1,7 @@
 """All personal data of a text: the recognisers, each asked only where its marks occur, and who wins an overlap."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -35,9 +36,12 @@ class Finder:
             return found
         kept: list[Found] = []
         for one in sorted(found, key=lambda f: (_RANK[f.kind], f.start, -f.end)):
-            if one.kind in self.kinds and all(one.end <= other.start or one.start >= other.end for other in kept):
-                kept.append(one)
-        return sorted(kept, key=lambda one: one.start)
+            place = bisect_left(kept, one.start, key=lambda other: other.start)
+            before, behind = kept[place - 1 : place], kept[place : place + 1]
+            free = all(o.end <= one.start for o in before) and all(one.end <= o.start for o in behind)
+            if one.kind in self.kinds and free:
+                kept.insert(place, one)
+        return kept
 
     def _asked(self, text: str) -> Iterator[Callable[[str], Iterable[Found]]]:
         """The recognisers whose marks the text has; most texts have none but words."""

@@ -71,11 +71,13 @@ _PATTERNS = tuple(
         ),
         (
             _SIGN_WORDS,
-            rf"(?m)^[ \t>\-–—*]*(?i:{_SIGN})[ \t]*[,.!:\-–—]*[ \t]*\n\s*[\-–—]*[ ]*{_TITLE}?{_NAME}[ \t]*[.,]?[ \t]*$",
+            rf"(?m)^[ \t>\-–—*]{{0,8}}(?i:{_SIGN})[ \t]{{0,4}}[,.!:\-–—]{{0,3}}[ \t]{{0,4}}\n\s{{0,8}}[\-–—]{{0,3}}[ ]?"
+            rf"{_TITLE}?{_NAME}[ \t]{{0,4}}[.,]?[ \t]{{0,4}}$",
         ),
         (
             _SIGN_WORDS,
-            rf"(?:\A|[.!?\n,;][ \t]*)(?i:{_SIGN})[ \t]*[,.!:\-–—]+[ \t]*{_TITLE}?{_NAME}[ \t]*[.]?[ \t]*(?:\Z|\n)",
+            rf"(?:\A|[.!?\n,;][ \t]{{0,4}})(?i:{_SIGN})[ \t]{{0,4}}[,.!:\-–—]{{1,3}}[ \t]{{0,4}}"
+            rf"{_TITLE}?{_NAME}[ \t]{{0,4}}[.]?[ \t]{{0,4}}(?:\Z|\n)",
         ),
         (
             "dear hi hello hey good hola estimado estimada querido querida apreciado apreciada buenos buenas"
@@ -83,7 +85,7 @@ _PATTERNS = tuple(
             " geehrte geehrter guten moin bonjour bonsoir salut cher chère ciao buongiorno buonasera salve"
             " gentile gent caro"
             " cara egregio olá oi bom boa prezado prezada exmo exma",
-            rf"(?:\A|[.!?\n][ \t\n]*)(?:{_GREETING}) (?!{_TITLE}){_NAME}[ ]?(?=[,!:.;\n–—-]|\Z)",
+            rf"(?:\A|[.!?\n][ \t\n]{{0,4}})(?:{_GREETING}) (?!{_TITLE}){_NAME}[ ]?(?=[,!:.;\n–—-]|\Z)",
         ),
         (
             "mr mrs ms mx dr prof sr sra srta dra sig dott mme mlle m miss herr herrn frau señor señora doña"
