@@ -45,10 +45,9 @@ _SIGN = (
 )
 _SIGN_WORDS = (
     "regards wishes sincerely yours cheers thanks thank best saludo saludos atentamente cordialmente gracias"
-    " abrazo grüßen"
-    " grüße gruß grüssen grüsse gruss gruessen gruesse lg vg mfg hochachtungsvoll dank danke cordialement bien"
-    " salutations"
-    " merci saluti grazie cumprimentos atenciosamente abraço abraços obrigado obrigada"
+    " abrazo grüßen grüße gruß grüssen grüsse gruss gruessen gruesse lg vg mfg hochachtungsvoll dank danke"
+    " cordialement bien salutations merci saluti grazie cumprimentos atenciosamente abraço abraços obrigado"
+    " obrigada"
 )
 _PATTERNS = tuple(
     (words.split(), re.compile(pattern))
@@ -81,16 +80,13 @@ _PATTERNS = tuple(
         ),
         (
             "dear hi hello hey good hola estimado estimada querido querida apreciado apreciada buenos buenas"
-            " hallo liebe lieber"
-            " geehrte geehrter guten moin bonjour bonsoir salut cher chère ciao buongiorno buonasera salve"
-            " gentile gent caro"
-            " cara egregio olá oi bom boa prezado prezada exmo exma",
+            " hallo liebe lieber geehrte geehrter guten moin bonjour bonsoir salut cher chère ciao buongiorno"
+            " buonasera salve gentile gent caro cara egregio olá oi bom boa prezado prezada exmo exma",
             rf"(?:\A|[.!?\n][ \t\n]{{0,4}})(?:{_GREETING}) (?!{_TITLE}){_NAME}[ ]?(?=[,!:.;\n–—-]|\Z)",
         ),
         (
             "mr mrs ms mx dr prof sr sra srta dra sig dott mme mlle m miss herr herrn frau señor señora doña"
-            " monsieur madame"
-            " signor signora senhor senhora don dona",
+            " monsieur madame signor signora senhor senhora don dona",
             rf"(?<!\w)(?:(?:Mr|Mrs|Ms|Mx|Dr|Prof|Sr|Sra|Srta|Dra|Sig|Dott|Mme|Mlle|M)\.|Mr|Mrs|Ms|Miss|Dr|Herrn?|Frau"
             rf"|Señora?|Doña|Monsieur|Madame|Mme|Mlle|Signora?|Sig\.ra|Dott\.ssa|Senhora?|Don|Dona) "
             rf"(?:(?:Dr|Prof)\. )*{_NAME}",
