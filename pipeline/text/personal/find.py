@@ -1,7 +1,8 @@
 """All personal data of a text: the recognisers, each asked only where its marks occur, and who wins an overlap."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeline.text.personal.accounts import cards, ibans
@@ -12,7 +13,6 @@ from pipeline.text.personal.national_ids import national_ids
 from pipeline.text.personal.phones import DEFAULT_REGIONS, phones
 
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
-_URL_MARK, _V6_MARK = ("://", "www."), re.compile(r"(?i)[0-9a-f]{0,4}:[0-9a-f]{0,4}:")
 
 
 @dataclass(frozen=True)
@@ -29,54 +29,38 @@ class Finder:
 
     def find(self, text: str) -> list[Found]:
         """What there is, in the order of the text, never overlapping: of two that overlap the first of `Kind` wins."""
+        found: list[Found] = []
+        for recognise in self._asked(text):
+            found += recognise(text)
+        if not found:
+            return found
         kept: list[Found] = []
-        for kind in ALL_KINDS:
-            if kind in self.kinds:
-                for found in sorted(_RECOGNISERS[kind](text, self.regions), key=lambda f: (f.start, -f.end)):
-                    if all(found.end <= other.start or found.start >= other.end for other in kept):
-                        kept.append(found)
-        return sorted(kept, key=lambda found: found.start)
+        for one in sorted(found, key=lambda f: (_RANK[f.kind], f.start, -f.end)):
+            place = bisect_left(kept, one.start, key=lambda other: other.start)
+            before, behind = kept[place - 1 : place], kept[place : place + 1]
+            free = all(o.end <= one.start for o in before) and all(one.end <= o.start for o in behind)
+            if one.kind in self.kinds and free:
+                kept.insert(place, one)
+        return kept
 
-
-def _in_urls(text: str, _: Sequence[str]) -> Iterator[Found]:
-    if any(mark in text for mark in _URL_MARK) or "WWW." in text:
-        yield from secret_urls(text)
-
-
-def _emails(text: str, _: Sequence[str]) -> Iterator[Found]:
-    if "@" in text or "(" in text or "[" in text:
-        yield from emails(text)
-
-
-def _ips(text: str, _: Sequence[str]) -> Iterator[Found]:
-    if text.count(".") > 2 or _V6_MARK.search(text):
-        yield from ip_addresses(text)
-
-
-def _phones(text: str, regions: Sequence[str]) -> Iterator[Found]:
-    if _MANY_DIGITS.search(text):
-        yield from phones(text, regions or DEFAULT_REGIONS, own=bool(regions))
-
-
-def _with_digits(recogniser: Callable[[str], Iterator[Found]]) -> Callable[[str, Sequence[str]], Iterator[Found]]:
-    def find(text: str, _: Sequence[str]) -> Iterator[Found]:
+    def _asked(self, text: str) -> Iterator[Callable[[str], Iterable[Found]]]:
+        """The recognisers whose marks the text has; most texts have none but words."""
+        if "://" in text or "www." in text or "WWW." in text:
+            yield secret_urls
+        if "@" in text or "(" in text or "[" in text:
+            yield emails
+        if text.count(".") > 2 or text.count(":") > 1:
+            yield ip_addresses
         if _MANY_DIGITS.search(text):
-            yield from recogniser(text)
+            yield ibans
+            yield cards
+            yield national_ids
+            yield self._phones
+        if Kind.NAME in self.kinds:
+            yield names
 
-    return find
+    def _phones(self, text: str) -> Iterator[Found]:
+        return phones(text, self.regions or DEFAULT_REGIONS, own=bool(self.regions))
 
 
-def _names(text: str, _: Sequence[str]) -> Iterator[Found]:
-    yield from names(text)
-
-
-_RECOGNISERS: dict[Kind, Callable[[str, Sequence[str]], Iterator[Found]]] = {
-    Kind.URL: _in_urls,
-    Kind.EMAIL: _emails,
-    Kind.IBAN: _with_digits(ibans),
-    Kind.CARD: _with_digits(cards),
-    Kind.NATIONAL_ID: _with_digits(national_ids),
-    Kind.IP: _ips,
-    Kind.PHONE: _phones,
-    Kind.NAME: _names,
-}
+_RANK = {kind: rank for rank, kind in enumerate(ALL_KINDS)}

@@ -43,73 +43,85 @@ _SIGN = (
     r"|grazie(?: mille)?"
     r"|(?:com os )?(?:melhores )?cumprimentos|atenciosamente|abraços?|obrigad[oa]|um abraço"
 )
-_SIGN_CUES = (
-    "regards|wishes|sincerely|yours|cheers|thank|best|salud|atent|cordial|graci|abra|gr|lg|vg|mfg|hochacht|dank|bien à"
-    "|salutations|merci|saluti|grazie|cumpri|atenc|obrigad"
+_SIGN_WORDS = (
+    "regards wishes sincerely yours cheers thanks thank best saludo saludos atentamente cordialmente gracias"
+    " abrazo grüßen grüße gruß grüssen grüsse gruss gruessen gruesse lg vg mfg hochachtungsvoll dank danke"
+    " cordialement bien salutations merci saluti grazie cumprimentos atenciosamente abraço abraços obrigado"
+    " obrigada"
 )
 _PATTERNS = tuple(
-    (tuple(cues.split("|")), re.compile(pattern))
-    for cues, pattern in (
+    (words.split(), re.compile(pattern))
+    for words, pattern in (
         (
-            "name is|name's|name’s|i am called",
+            "name called",
             rf"(?<!\w)(?i:my (?:full )?name is|my name['’]s|the name is|i am called|name's) {_NAME}",
         ),
         (
-            "llamo|nombre|heiße|mein name|appelle|mon nom|nomme|chiamo|mio nome|chamo|meu nome|ik heet|naam is",
+            "llamo nombre heiße name appelle nom nomme chiamo nome chamo heet naam",
             rf"(?<!\w)(?i:me llamo|mi nombre(?: completo)? es|ich heiße|mein name ist|mein name lautet|je m['’]appelle"
             rf"|mon nom est|je me nomme|mi chiamo|il mio nome è|chamo-me|me chamo|meu nome é|ik heet|mijn naam is)"
             rf" {_NAME}",
         ),
         (
-            "this is |it's |here is |i am |i'm |soy |hier ist|hier spricht|ich bin|je suis|ici |c'est|sono |qui è"
-            "|aqui é|sou ",
+            "am m s soy spricht bin suis sono è é sou this here hier ici",
             rf"(?<!\w)(?i:this is|it's|here is|i am|i'm|soy|hier ist|hier spricht|ich bin|je suis|ici|c'est|sono|qui è"
             rf"|sou o|sou a|aqui é o|aqui é a|sou) {_FULL}(?=[ ]?(?:[,.!;:()\n]|\Z|from|speaking|here|and|writing|y|und"
             rf"|von|et|de|e|da|di))",
         ),
         (
-            _SIGN_CUES,
-            rf"(?m)^[ \t>\-–—*]*(?i:{_SIGN})[ \t]*[,.!:\-–—]*[ \t]*\n\s*[\-–—]*[ ]*{_TITLE}?{_NAME}[ \t]*[.,]?[ \t]*$",
+            _SIGN_WORDS,
+            rf"(?m)^[ \t>\-–—*]{{0,8}}(?i:{_SIGN})[ \t]{{0,4}}[,.!:\-–—]{{0,3}}[ \t]{{0,4}}\n\s{{0,8}}[\-–—]{{0,3}}[ ]?"
+            rf"{_TITLE}?{_NAME}[ \t]{{0,4}}[.,]?[ \t]{{0,4}}$",
         ),
         (
-            _SIGN_CUES,
-            rf"(?:\A|[.!?\n,;][ \t]*)(?i:{_SIGN})[ \t]*[,.!:\-–—]+[ \t]*{_TITLE}?{_NAME}[ \t]*[.]?[ \t]*(?:\Z|\n)",
+            _SIGN_WORDS,
+            rf"(?:\A|[.!?\n,;][ \t]{{0,4}})(?i:{_SIGN})[ \t]{{0,4}}[,.!:\-–—]{{1,3}}[ \t]{{0,4}}"
+            rf"{_TITLE}?{_NAME}[ \t]{{0,4}}[.]?[ \t]{{0,4}}(?:\Z|\n)",
         ),
         (
-            "dear |hi |hello|hey |good |hola|estimad|querid|apreciad|buen|hallo|lieb|geehrte|guten |moin|bonjour"
-            "|bonsoir|salut|cher|ciao|salve|gent|caro |cara |egregi|olá|oi |bom dia|boa |prezad|exm",
-            rf"(?:\A|[.!?\n][ \t\n]*)(?:{_GREETING}) (?!{_TITLE}){_NAME}[ ]?(?=[,!:.;\n–—-]|\Z)",
+            "dear hi hello hey good hola estimado estimada querido querida apreciado apreciada buenos buenas"
+            " hallo liebe lieber geehrte geehrter guten moin bonjour bonsoir salut cher chère ciao buongiorno"
+            " buonasera salve gentile gent caro cara egregio olá oi bom boa prezado prezada exmo exma",
+            rf"(?:\A|[.!?\n][ \t\n]{{0,4}})(?:{_GREETING}) (?!{_TITLE}){_NAME}[ ]?(?=[,!:.;\n–—-]|\Z)",
         ),
         (
-            "mr|ms|mx|dr|prof|sr|sra|srta|sig|dott|mme|mlle|m. |miss|herr|frau|señor|doña|monsieur|madame|senhor|don",
+            "mr mrs ms mx dr prof sr sra srta dra sig dott mme mlle m miss herr herrn frau señor señora doña"
+            " monsieur madame signor signora senhor senhora don dona",
             rf"(?<!\w)(?:(?:Mr|Mrs|Ms|Mx|Dr|Prof|Sr|Sra|Srta|Dra|Sig|Dott|Mme|Mlle|M)\.|Mr|Mrs|Ms|Miss|Dr|Herrn?|Frau"
             rf"|Señora?|Doña|Monsieur|Madame|Mme|Mlle|Signora?|Sig\.ra|Dott\.ssa|Senhora?|Don|Dona) "
             rf"(?:(?:Dr|Prof)\. )*{_NAME}",
         ),
         (
-            "name|nombre|cliente|titular|kund|nom|prénom|cognome|ansprechpartner|contact|passenger|guest",
+            "name nombre cliente titular kunde kundin vorname nachname nom prénom nome cognome ansprechpartner"
+            " ansprechpartnerin contact contacto passenger guest",
             rf"(?<!\w)(?i:(?:full |customer |first |last |contact |account )?name|nombre(?: y apellidos| completo)?"
             rf"|cliente|titular|kunde|kundin|vorname|nachname|nom(?: complet)?|prénom|nome(?: completo)?|cognome"
             rf"|ansprechpartner(?:in)?|contact(?:o)?|passenger|guest) ?[:=] ?{_TITLE}?{_NAME}",
         ),
     )
 )
-"""What must be in the lower-cased text for the pattern to be tried, and the pattern."""
+"""Words one of which the text must have for the pattern to be tried, and the pattern."""
+
+_TRIED_FOR = {
+    word: {i for i, (words, _) in enumerate(_PATTERNS) if word in words} for words, _ in _PATTERNS for word in words
+}
+_WORDS = re.compile(r"\w+")
 
 _GIVEN_NAME = re.compile(rf"(?<![\w@#]){_WORD}{_MORE}{{1,4}}(?!\w)")
 
 
 def names(text: str) -> Iterator[Found]:
     """Names that are introduced, greeted, signed or titled, and known given names with a surname."""
-    lowered = text.lower()
+    said = set(_WORDS.findall(text))
     refused = _words("not_names")
-    for cues, pattern in _PATTERNS:
-        if any(cue in lowered for cue in cues):
-            for match in pattern.finditer(text):
-                if found := _trimmed(text, *match.span("name"), refused):
-                    yield found
-    for match in _GIVEN_NAME.finditer(text):
-        yield from _with_given_name(text, match.start(), match.end(), refused)
+    tried = {word.lower() for word in said} & _TRIED_FOR.keys()
+    for i in sorted(set().union(*(_TRIED_FOR[word] for word in tried))) if tried else ():
+        for match in _PATTERNS[i][1].finditer(text):
+            if found := _trimmed(text, *match.span("name"), refused):
+                yield found
+    if said & _words("given"):
+        for match in _GIVEN_NAME.finditer(text):
+            yield from _with_given_name(text, match.start(), match.end(), refused)
 
 
 def _with_given_name(text: str, start: int, end: int, refused: frozenset[str]) -> Iterator[Found]:

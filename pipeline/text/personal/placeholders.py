@@ -42,6 +42,8 @@ def hide(texts: Sequence[str], finder: Finder, known: Mapping[str, str] | None =
     Args:
         known: placeholders that are given already, with their values.
     """
+    if not known and not any(map(finder.find, texts)):
+        return Hidden(list(texts), {})
     row = _Row(texts, dict(known or {}))
     hidden = list(texts)
     while True:

@@ -1,5 +1,7 @@
 """Personal data: what is found and what is not, and that hiding it can be undone and leaves nothing."""
 
+import time
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -96,3 +98,14 @@ def test_only_the_kinds_asked_for() -> None:
 def test_a_bare_number_counts_where_its_country_is_named() -> None:
     assert FINDER.find("Mejor 612345678 mañana") == []
     assert [f.kind for f in Finder(regions=("ES",)).find("Mejor 612345678 mañana")] == [Kind.PHONE]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["Regards" + " " * 50, "\n", "A", "1 ", "a@", ":", "Anna ", "[EMAIL_1]", "Dear A", "x@y.example ", "4" * 15],
+)
+def test_the_time_is_about_linear_in_the_text(piece: str) -> None:
+    text = piece * (20_000 // len(piece))
+    started = time.process_time()
+    hide([text], FINDER)
+    assert time.process_time() - started < 5
