@@ -92,6 +92,10 @@ class JobConfig(BaseModel):
     )
     reasoning_tokens: int = Field(2048, ge=0, description="What such a model may spend on thinking, for each answer.")
     keep_reasoning: bool = Field(False, description="Write what the model thought into a column `reasoning`.")
+    notice: str | None = Field(
+        None,
+        description="Write this text into a column `notice` beside each answer: for readers, that a model wrote it.",
+    )
     store: str = Field(
         default_factory=lambda: str(home() / "store"), description="The completion store. [default: in TEXTMILL_HOME]"
     )

@@ -104,7 +104,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         arguments=config_args,
     )
     engine = _engine_spec(config, needs, task, say)
-    recipe = make_recipe(task, model, engine, rules)
+    recipe = make_recipe(task, model, engine.identity(), rules)
     calibration = calibrate_task(task, recipe, model.calibrations.get(task.name))
     plan = Plan(
         task=task,
@@ -117,15 +117,43 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         store=CompletionFolder.of(config.store, recipe.scope()),
         folder=str(building),
         layout=OutputLayout(
-            found.schema, id_column, arrow_schema(task.result), model.name, recipe.digest(), config.keep_reasoning
+            found.schema,
+            id_column,
+            arrow_schema(task.result),
+            model.name,
+            recipe.digest(),
+            config.keep_reasoning,
+            config.notice,
+            _marks(task, model, recipe),
         ),
         budget=Budget(tuple(sorted(config.budget.items())), time.time()),
         redaction=redaction_of(config, columns, found.schema, id_column),
     )
     info = ModelInfo(
-        name=model.name, digest=model.digest, revision=model.revision, licence=model.licence, adapter=model.adapter
+        name=model.name,
+        digest=model.digest,
+        revision=model.revision,
+        licence=model.licence,
+        adapter=model.adapter,
+        card=model.card,
     )
     return Prepared(plan, recipe, info, found, sum(part.rows for part in parts), calibration)
+
+
+def _marks(task: AnyTask, model: Model, recipe: Recipe) -> dict[str, Any]:
+    """What results files say of the columns that the model made; the run is in each row's `meta`."""
+    whose = {"model": model.name, "model_digest": model.digest, "revision": model.revision, "licence": model.licence}
+    return {"by": "language model", "task": task.name, "recipe": recipe.digest(), **whose}
+
+
+def rebuild(config: JobConfig, model: Model) -> tuple[AnyTask, PromptRules]:
+    """The task and the rules of prompts of a run, without its input: what it takes to ask the same again.
+
+    Raises:
+        UsageError: if the configuration does not fit the task or the model any more.
+    """
+    task = make_task(find_task(config.task), config.options, config.prompt_form, model)
+    return task, _rules(config, model, task, _reasoning(config, model)[1])
 
 
 def _refuse_input_in_output(found: Survey, output: Path) -> None:
@@ -280,7 +308,7 @@ def _engine_spec(config: JobConfig, needs: EngineNeeds, task: AnyTask, say: Say)
     return ScriptedSpec(needs, model=scripted_name(config)) if config.engine == "scripted" else VllmSpec(needs)
 
 
-def make_recipe(task: AnyTask, model: Model, engine: EngineSpec, rules: PromptRules) -> Recipe:
+def make_recipe(task: AnyTask, model: Model, engine: Mapping[str, Any], rules: PromptRules) -> Recipe:
     """What decides the answers of a run, as far as it is not in the rows."""
     prompter = Prompter(rules)
     try:
@@ -301,7 +329,7 @@ def make_recipe(task: AnyTask, model: Model, engine: EngineSpec, rules: PromptRu
         model=model.name,
         model_digest=model.digest,
         revision=model.revision,
-        engine=engine.identity(),
+        engine=engine,
         context_tokens=rules.context_tokens,
         adapter=None if model.adapter is None else model.adapter.digest,
         guard=GUARD_VERSION if rules.guard else None,

@@ -1,5 +1,6 @@
 """What an output folder looks like: its names, and the columns of results and dead letters."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +12,10 @@ from schemas.arrow import arrow_type
 from schemas.envelope import (
     ANSWER_COLUMN,
     ERROR_COLUMN,
+    GENERATED_KEY,
     ID_COLUMN,
     META_COLUMN,
+    NOTICE_COLUMN,
     PLACE_COLUMN,
     REASONING_COLUMN,
     STATUS_COLUMN,
@@ -42,6 +45,8 @@ class OutputLayout:
         result: the task's columns.
         model, recipe: what `meta` says of every row.
         keep_reasoning: add a column with what the model thought.
+        notice: add a column with this text, for readers of what the model wrote.
+        marks: what the files say of the task's columns, by name: that a model made them, and which.
         cheaper: models and recipes of a cascade before the last one.
     """
 
@@ -51,12 +56,14 @@ class OutputLayout:
     model: str
     recipe: str
     keep_reasoning: bool = False
+    notice: str | None = None
+    marks: Mapping[str, Any] = field(default_factory=dict)
     cheaper: tuple[tuple[str, str], ...] = ()
     names: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         ours = {ID_COLUMN, STATUS_COLUMN, ERROR_COLUMN, META_COLUMN, ANSWER_COLUMN, PLACE_COLUMN}
-        ours |= set(self.result.names) | ({REASONING_COLUMN} if self.keep_reasoning else set())
+        ours |= set(self.result.names) | {f.name for f in self._added}
         ours -= {self.id_column} & {ID_COLUMN}
         taken = ours | set(self.columns.names)
         names: dict[str, str] = {}
@@ -76,16 +83,23 @@ class OutputLayout:
     @property
     def results(self) -> pa.Schema:
         """id, the input's columns, and our own."""
-        return pa.schema([*self._input_fields(), *self.own])
+        told = {"columns": self.result.names, **self.marks}
+        marks = {GENERATED_KEY: json.dumps(told, sort_keys=True, ensure_ascii=False)}
+        return pa.schema([*self._input_fields(), *self.own], metadata=marks)
 
     @property
     def own(self) -> pa.Schema:
-        """The columns that a run adds: the task's, the thoughts if they are kept, status, error, meta."""
+        """The columns that a run adds: the task's, thoughts and a notice if asked for, status, error, meta."""
         status = pa.field(STATUS_COLUMN, pa.string(), nullable=False)
         error = pa.field(ERROR_COLUMN, arrow_type(ErrorInfo))
         meta = pa.field(META_COLUMN, arrow_type(Meta))
-        thoughts = [pa.field(REASONING_COLUMN, pa.string())] if self.keep_reasoning else []
-        return pa.schema([*self.result, *thoughts, status, error, meta])
+        return pa.schema([*self.result, *self._added, status, error, meta])
+
+    @property
+    def _added(self) -> list[pa.Field]:
+        """Those that were asked for."""
+        asked = {REASONING_COLUMN: self.keep_reasoning, NOTICE_COLUMN: self.notice is not None}
+        return [pa.field(name, pa.string()) for name, is_asked in asked.items() if is_asked]
 
     @property
     def dead_letters(self) -> pa.Schema:
@@ -122,6 +136,8 @@ class OutputLayout:
         typed = [pa.array([o.values.get(f.name) for o in outcomes], f.type) for f in self.result]
         if self.keep_reasoning:
             typed.append(pa.array([o.cost.reasoning for o in outcomes], pa.string()))
+        if self.notice is not None:
+            typed.append(pa.array([None if o.failure else self.notice for o in outcomes], pa.string()))
         status = pa.array([Status.FAILED if o.failure else Status.OK for o in outcomes], pa.string())
         return [*typed, status, _errors(outcomes), self._meta(outcomes)]
 

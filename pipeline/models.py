@@ -23,8 +23,9 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import RunError, UsageError
 from pipeline.fetch import Package, download
+from pipeline.model_cards import read_card
 from pipeline.tokens import load_chat_template
-from schemas.manifest import AdapterUse
+from schemas.manifest import AdapterUse, ModelCard
 
 DEFAULT_CONTEXT_TOKENS = 4096
 
@@ -54,8 +55,16 @@ class CatalogueModel(BaseModel):
     context_tokens: int
     prompt_forms: dict[str, str]
     languages: tuple[str, ...] = ()
+    spoken: str
+    limits: tuple[str, ...]
     calibrations: dict[str, str] = {}
     fetched: tuple[_Member, ...]
+
+    @property
+    def card(self) -> ModelCard:
+        """What a manifest says of it."""
+        source = ", ".join(part.requirement for part in self.fetched)
+        return ModelCard(title=self.title, source=source, languages=self.spoken, limits=list(self.limits))
 
     @property
     def folder(self) -> Path:
@@ -82,6 +91,7 @@ class Model:
     context_tokens: int = DEFAULT_CONTEXT_TOKENS
     revision: str | None = None
     licence: str | None = None
+    card: ModelCard | None = None
     prompt_forms: Mapping[str, str] = field(default_factory=dict)
     calibrations: Mapping[str, str] = field(default_factory=dict)
     adapter: AdapterUse | None = None
@@ -184,6 +194,7 @@ def pull(entry: CatalogueModel, say: Say) -> Model:
         digest=entry.weights_sha256,
         context_tokens=entry.context_tokens,
         licence=entry.licence,
+        card=entry.card,
         prompt_forms=entry.prompt_forms,
         calibrations={task: str(files("pipeline") / file) for task, file in entry.calibrations.items()},
     )
@@ -262,12 +273,15 @@ def _local_model(name: str, folder: Path, revision: str | None, say: Say) -> Mod
     if not list(folder.glob("*.safetensors")):
         raise UsageError(f"{folder} has no safetensors", "Textmill loads weights from safetensors files only")
     context = json.loads((folder / "config.json").read_text()).get("max_position_embeddings") or DEFAULT_CONTEXT_TOKENS
+    card, licence = read_card(folder, name)
     return Model(
         name=name,
         folder=folder,
         digest=_folder_digest(folder, say),
         context_tokens=min(int(context), DEFAULT_CONTEXT_TOKENS),
         revision=revision,
+        licence=licence,
+        card=card,
     )
 
 
@@ -276,7 +290,7 @@ def _hub_model(name: str, revision: str | None, say: Say) -> Model:
     from huggingface_hub.errors import HfHubHTTPError
 
     say(f"looking up {name} on the Hugging Face hub")
-    patterns = ["*.json", "*.safetensors", "*.jinja", "*.model"]
+    patterns = ["*.json", "*.safetensors", "*.jinja", "*.model", "README.md"]
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except (OSError, ValueError, HfHubHTTPError) as error:

@@ -30,14 +30,31 @@ class AdapterUse(_Part):
     model_digest: str
 
 
+class ModelCard(_Part):
+    """What is known of a model by those who offer it, and what was measured of it here.
+
+    Attributes:
+        title: what it is.
+        source: where it comes from.
+        languages: in words, or ISO 639-1 codes; null: nobody says.
+        limits: what it is known not to be able to do, a sentence each.
+    """
+
+    title: str
+    source: str
+    languages: str | None = None
+    limits: list[str] = Field(default_factory=list)
+
+
 class ModelInfo(_Part):
-    """The model that answered: its name, where from, and a digest of its weights, an adapter's included."""
+    """The model that answered: its name, where from, a digest of its weights, an adapter's included, and its card."""
 
     name: str
     digest: str
     revision: str | None = None
     licence: str | None = None
     adapter: AdapterUse | None = None
+    card: ModelCard | None = None
 
 
 class CalibrationUse(_Part):

@@ -99,7 +99,7 @@ def _whose(lectures: Lectures, adapter: Path) -> Whose:
     adapted = replace(lectures.model, digest=digest)
     rules = lectures.teacher.rules
     engine = ScriptedSpec(EngineNeeds("", rules.context_tokens, None))
-    recipe = make_recipe(lectures.task, adapted, engine, rules).as_dict()
+    recipe = make_recipe(lectures.task, adapted, engine.identity(), rules).as_dict()
     prompts = prompt_digest(recipe, lectures.task.calibrated_questions) or ""
     about = f"{lectures.asked.gold}, {lectures.columns.about}"
     seed = lectures.asked.settings.seed

@@ -1,5 +1,6 @@
 """Whether a run can be trusted: `probe` for fairness, `explain` for where a row's answer came from."""
 
+import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -87,6 +88,29 @@ def probe(
         raise typer.Exit(GATE_FAILED)
 
 
+def explain(
+    output: Annotated[Path, typer.Argument(help="The output folder of a run.")],
+    ids: Annotated[list[str], typer.Option("--id", help="Of the row, as in the results; may be repeated.")],
+    whole: Annotated[bool, typer.Option("--whole", help="Show long prompts in full.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, prompts in full.")] = False,
+) -> None:
+    """Say for a row what was asked, what came back, which checks ran, and from which files; no model is run.
+
+    Prompts are rebuilt by the run's own settings, answers come from the store.
+    """
+    from jobs.explaining.explain import explain as explain_row
+    from jobs.explaining.view import print_explained
+
+    with own_terminal(quiet=as_json) as terminal:
+        told = [one for wanted in ids for one in explain_row(output, wanted, terminal.say)]
+    if as_json:
+        print(json.dumps([one.model_dump(mode="json") for one in told], indent=2, ensure_ascii=False, default=str))
+        return
+    console = Console(highlight=False, markup=False)
+    for one in told:
+        print_explained(console, one, whole)
+
+
 def _as_name(task: str, model: str) -> str:
     stem = Path(task.partition(":")[0]).stem
     return "".join(c if c.isalnum() or c in "._" else "-" for c in f"{stem}-{model}")[-80:]
@@ -94,5 +118,5 @@ def _as_name(task: str, model: str) -> str:
 
 def add_trust_commands(app: typer.Typer) -> None:
     """`probe`, `explain`."""
-    for command in (probe,):
+    for command in (probe, explain):
         app.command()(command)

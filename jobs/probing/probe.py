@@ -46,7 +46,14 @@ def probe(config: JobConfig, file: Path | None, resampling: Resampling, now: dat
     output = Path(config.output).expanduser().absolute()
     texts = output.with_name(f"{output.name}-texts.parquet")
     _write_texts(texts, variants)
-    whole: dict[str, object] = {"inputs": (str(texts),), "text": "text", "id": "id", "columns": {}, "limit": None, "sample": None}
+    whole: dict[str, object] = {
+        "inputs": (str(texts),),
+        "text": "text",
+        "id": "id",
+        "columns": {},
+        "limit": None,
+        "sample": None,
+    }
     manifest = run_job(config.model_copy(update=whole), terminal)
     found = measured(variants, RunOutput(output, manifest), resampling, now)
     write_probe(output, found)

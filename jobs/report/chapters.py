@@ -9,6 +9,7 @@ from jobs.report.blocks import Block, Chapter, Section, Tile
 from jobs.report.comparisons import group_figures, time_figures
 from jobs.report.evaluated import evaluation_section
 from jobs.report.examples import example_blocks
+from jobs.report.fairness import fairness_section
 from jobs.report.measure import HANDOVER, PASSED, Kind
 from jobs.report.run_blocks import run_blocks
 from jobs.report.source import Source
@@ -48,6 +49,7 @@ def _sections(subject: Subject) -> list[Section]:
         Section("By group", group_figures(subject)),
         Section("In their own words" if subject.kind is Kind.SENTIMENT else "Examples", example_blocks(subject)),
         evaluation_section(subject),
+        fairness_section(subject),
         Section("How the run went", run_blocks(subject)),
     ]
     filled = [section for section in found if section is not None and section.blocks]

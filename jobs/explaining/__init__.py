@@ -1,0 +1,1 @@
+"""Where the answer to a row came from."""

@@ -1,0 +1,188 @@
+"""A row's questions asked once more, of the store instead of an engine: by the code and the rules of the run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jobs.config import JobConfig, change
+from jobs.explaining.explained import Asked
+from jobs.prepare import make_recipe, rebuild
+from pipeline.answers import choice_probabilities
+from pipeline.calibration import calibration_digest, read_calibration
+from pipeline.completions import CompletionFolder
+from pipeline.decoding import Choice, describe
+from pipeline.elements import Answer, Case, Completion, Failure, Question, Request
+from pipeline.errors import RowError, UsageError
+from pipeline.models import Model, Say, catalogue, resolve_model
+from pipeline.prompts import Recipe, Text, readable
+from pipeline.requests import Prompter, PromptRules
+from pipeline.store_index import index_of
+from pipeline.store_parts import read_fingerprints
+from pipeline.task import AnyTask
+from schemas.envelope import ErrorClass
+from schemas.manifest import Manifest
+from schemas.records import Record
+
+
+@dataclass(frozen=True)
+class Asker:
+    """What a run asked with.
+
+    Attributes:
+        config: its settings; a redrive's, where the row is from there.
+        recipe: rebuilt; equal to the run's unless a note says otherwise.
+        rules: how prompts are made, with the scope of the store.
+    """
+
+    config: JobConfig
+    task: AnyTask
+    recipe: Recipe
+    rules: PromptRules
+    folder: CompletionFolder
+    notes: tuple[str, ...]
+
+
+def make_asker(manifest: Manifest, recipe_digest: str, say: Say) -> Asker:
+    """What a row was asked with, found by its recipe: the run's own settings, or those of one of its redrives.
+
+    Raises:
+        UsageError: if the task, its options or the model are not to be had any more.
+    """
+    settings: list[Mapping[str, Any]] = [{}, *(redrive.set for redrive in reversed(manifest.redrives))]
+    tried = [_asker(manifest, each, say) for each in settings]
+    for asker in tried:
+        if asker.recipe.digest() == recipe_digest:
+            return asker
+    note = (
+        "the prompts below are not surely those of the run: its recipe cannot be rebuilt here "
+        f"({recipe_digest}, now {tried[0].recipe.digest()}): task, options, model or Textmill have changed"
+    )
+    return replace(tried[0], notes=(*tried[0].notes, note))
+
+
+def _asker(manifest: Manifest, settings: Mapping[str, Any], say: Say) -> Asker:
+    config = change(manifest.config, settings)
+    model = _model(config, say)
+    task, rules = rebuild(config, model)
+    recipe = make_recipe(task, model, manifest.recipe["engine"], rules)
+    notes: list[str] = []
+    if manifest.calibration is not None:
+        try:
+            calibration = read_calibration(manifest.calibration.file)
+            if calibration_digest(calibration) == manifest.calibration.digest:
+                task.calibration = calibration
+            else:
+                notes.append(f"the calibration {manifest.calibration.file} was changed since the run")
+        except UsageError as error:
+            notes.append(error.message)
+    scope = recipe.scope()
+    folder = CompletionFolder.of(config.store, scope)
+    return Asker(config, task, recipe, replace(rules, scope=scope), folder, tuple(notes))
+
+
+def _model(config: JobConfig, say: Say) -> Model:
+    if config.engine == "scripted":
+        return Model("scripted", None, "scripted")
+    entry = catalogue().get(config.model)
+    if entry is not None and not entry.folder.exists():
+        hint = f"textmill models pull {config.model}"
+        raise UsageError(f"the model {config.model} is not here; its tokenizer and chat template are needed", hint)
+    return resolve_model(config.model, config.revision, say)
+
+
+def ask_store(asker: Asker, case: Case) -> tuple[Case, list[Asked]]:
+    """Every request of a row, round by round, with the answers that the store has; the case has them, too.
+
+    Once an answer is missing nothing more is asked: what follows depends on it.
+    """
+    prompter, bare = Prompter(asker.rules), Prompter(replace(asker.rules, guard=False))
+    index = index_of(asker.folder)
+    index.refresh()
+    asked: list[Asked] = []
+    for number in range(1, asker.task.rounds + 1):
+        questions = asker.task.ask(case.record, case.answers)
+        if not questions:
+            break
+        answers: dict[str, Answer] = {}
+        for question in questions:
+            one, answer = _look_up(asker, prompter, bare, question, number, index.find)
+            asked.append(one)
+            answers[question.name] = answer
+        truncated = case.truncated or any(one.truncated for one in asked)
+        case = case._replace(answers={**case.answers, **answers}, truncated=truncated)
+        if any(one.problem and one.answer is None for one in asked):
+            break
+    return case, asked
+
+
+def _look_up(
+    asker: Asker, prompter: Prompter, bare: Prompter, question: Question, number: int, find: Any
+) -> tuple[Asked, Answer]:
+    try:
+        request, truncated = prompter.request(question)
+    except RowError as error:
+        said = Asked(
+            round=number,
+            name=question.name,
+            fingerprint="",
+            prompt="",
+            row_text=[],
+            decoding=describe(question.decoding),
+            problem=f"was not asked: {error}",
+        )
+        return said, Failure(error.error_class, error.message)
+    completion = find([request.fingerprint]).get(request.fingerprint)
+    told = {
+        "round": number,
+        "name": question.name,
+        "fingerprint": request.fingerprint.hex(),
+        "prompt": readable(request.segments),
+        "row_text": [s.value for s in request.segments if isinstance(s, Text)],
+        "guarded": bare.request(question)[0].segments != request.segments,
+        "truncated": truncated,
+        "decoding": describe(request.decoding),
+    }
+    if completion is None:
+        problem = "the store has no answer: it failed, was removed, or another store was used"
+        return Asked(**told, problem=problem), Failure(ErrorClass.INVALID_ANSWER, problem)
+    return Asked(**told, **_answered(asker, request, completion)), completion
+
+
+def _answered(asker: Asker, request: Request, completion: Completion) -> dict[str, Any]:
+    probabilities = None
+    if isinstance(request.decoding, Choice):
+        probabilities = choice_probabilities(completion, request.decoding.labels)
+    return {
+        "answer": completion.text,
+        "reasoning": completion.reasoning,
+        "probabilities": probabilities,
+        "prompt_tokens": completion.prompt_tokens,
+        "cached_prompt_tokens": completion.cached_prompt_tokens,
+        "output_tokens": completion.output_tokens,
+        "finish_reason": completion.finish_reason,
+        "run_id": completion.run_id,
+        "stored_in": _part_of(asker.folder, request.fingerprint),
+    }
+
+
+def _part_of(folder: CompletionFolder, fingerprint: bytes) -> str | None:
+    """The oldest part that has an answer: the one that is taken."""
+    for path in folder.parts():
+        try:
+            if (read_fingerprints(path) == fingerprint).any():
+                return path
+        except FileNotFoundError:
+            continue
+    return None
+
+
+def record_of(asker: Asker, values: Mapping[str, Any], ref: Any) -> Record:
+    """The row's record, as the run made it.
+
+    Raises:
+        RowError: if the row is not valid.
+    """
+    from pipeline.elements import Row
+    from pipeline.validation import validate_row
+
+    return validate_row(asker.task, Row(ref, dict(values)))

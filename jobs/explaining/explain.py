@@ -1,0 +1,92 @@
+"""Where a row's answer came from: rebuilt from the manifest and the store, no engine asked."""
+
+from pathlib import Path
+from typing import Any
+
+from jobs.explaining.asking import Asker, ask_store, make_asker, record_of
+from jobs.explaining.explained import Asked, Explained, ResultRow
+from jobs.explaining.rows import Found, find_results, is_input, origins, plain, read_values
+from jobs.run_output import RunOutput
+from pipeline.elements import Case, Outcome, RowRef
+from pipeline.errors import RowError
+from pipeline.models import Say
+from pipeline.outcomes import fail_row, settle_case
+from schemas.envelope import ERROR_COLUMN, META_COLUMN, NOTICE_COLUMN, REASONING_COLUMN, STATUS_COLUMN, Status
+from schemas.manifest import MANIFEST_NAME
+from schemas.results import CHECKS_COLUMN
+
+_OURS = {STATUS_COLUMN, ERROR_COLUMN, META_COLUMN, REASONING_COLUMN, NOTICE_COLUMN, CHECKS_COLUMN}
+
+
+def explain(output: Path, wanted: str, say: Say) -> list[Explained]:
+    """All about the rows with an id; several where ids are not unique.
+
+    Raises:
+        UsageError: if there is no complete run, no such row, or what the run was asked with is not to be had any more.
+    """
+    run = RunOutput.of(output)
+    found = find_results(run, wanted)
+    recipe = found[0].batch.to_pylist()[0][META_COLUMN]["recipe"]
+    asker = make_asker(run.manifest, recipe, say)
+    explained: list[Explained] = []
+    while found:
+        one, num_results = _explain_row(run, asker, wanted, found)
+        explained.append(one)
+        found = found[num_results:]
+    return explained
+
+
+def _explain_row(run: RunOutput, asker: Asker, wanted: str, found: list[Found]) -> tuple[Explained, int]:
+    manifest = run.manifest
+    values = read_values(manifest, found[0].batch)
+    ref = RowRef(0, 0)
+    asked: list[Asked] = []
+    try:
+        record = record_of(asker, values, ref)
+        case, asked = ask_store(asker, Case(ref, record))
+        outcomes = list(settle_case(asker.task, case, frozenset(asker.config.require)))
+    except RowError as error:
+        outcomes = list(fail_row(asker.task, ref, error))
+    own = found[: len(outcomes)]
+    is_whole = all(one.problem is None for one in asked)
+    inputs = is_input(manifest, run.folder)
+    results = [_result(one, outcome if is_whole else None, inputs) for one, outcome in zip(own, outcomes, strict=False)]
+    told = Explained(
+        id=wanted,
+        run_id=manifest.run_id,
+        task=manifest.task,
+        model=manifest.model.model_dump(),
+        recipe=own[0].batch.to_pylist()[0][META_COLUMN]["recipe"],
+        store=asker.folder.path,
+        manifest=str(run.folder / MANIFEST_NAME),
+        origins=origins(manifest, wanted),
+        read=plain(values),
+        asked=asked,
+        results=results,
+        notes=list(asker.notes),
+    )
+    return told, len(own)
+
+
+def _result(found: Found, outcome: Outcome | None, inputs: set[str]) -> ResultRow:
+    row = {name: found.batch.column(name).to_pylist()[0] for name in found.batch.schema.names if name not in inputs}
+    values = {name: value for name, value in row.items() if name not in _OURS}
+    checks = row.get(CHECKS_COLUMN) or []
+    return ResultRow(
+        file=found.file,
+        row=found.row,
+        values=values,
+        status=row[STATUS_COLUMN],
+        error=row[ERROR_COLUMN],
+        checks=checks,
+        meta=row[META_COLUMN],
+        rebuilt=None if outcome is None else _is_same(outcome, {**values, CHECKS_COLUMN: checks}, row[STATUS_COLUMN]),
+    )
+
+
+def _is_same(outcome: Outcome, values: dict[str, Any], status: str) -> bool:
+    if (outcome.failure is None) != (status == Status.OK):
+        return False
+    return outcome.failure is not None or all(
+        values[name] == value for name, value in outcome.values.items() if name in values
+    )
