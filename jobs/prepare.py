@@ -88,8 +88,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
 
     model = _resolve(config, task_class.name, say)
     card = read_card(Path(config.adapter)) if config.adapter else None
-    options = adapted_options(card, config.options) if card else config.options
-    task = make_task(task_class, options, config.prompt_form, model)
+    task = _task_of(config, model)
     _refuse_unknown_checks(task, config.require)
     config_args, reasoning_tokens = _reasoning(config, model)
     rules = _rules(config, model, task, reasoning_tokens)
@@ -152,8 +151,15 @@ def rebuild(config: JobConfig, model: Model) -> tuple[AnyTask, PromptRules]:
     Raises:
         UsageError: if the configuration does not fit the task or the model any more.
     """
-    task = make_task(find_task(config.task), config.options, config.prompt_form, model)
+    task = _task_of(config, model)
     return task, _rules(config, model, task, _reasoning(config, model)[1])
+
+
+def _task_of(config: JobConfig, model: Model) -> AnyTask:
+    options = config.options
+    if config.adapter:
+        options = adapted_options(read_card(Path(config.adapter)), options)
+    return make_task(find_task(config.task), options, config.prompt_form, model)
 
 
 def _refuse_input_in_output(found: Survey, output: Path) -> None:

@@ -87,7 +87,8 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         calibrated_questions: names of those whose answers a calibration is about (`pipeline.calibration`).
         calibration: what its probabilities are to go through, set before a run.
         adapted: the options that a model does with that was trained on the task: no examples in the prompt, say.
-        may_guard: its texts may be read without what gives the model orders; not where all of a text must be rendered.
+        may_guard: its texts may be read without what gives the model orders: where they are judged or answered, not
+            where all of a text counts, or a text is meant to give orders.
     """
 
     name: ClassVar[str]
@@ -102,7 +103,7 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
     calibrated_questions: ClassVar[tuple[str, ...]] = ()
     calibration: Calibration | None = None
     adapted: ClassVar[Mapping[str, Any]] = {}
-    may_guard: ClassVar[bool] = True
+    may_guard: ClassVar[bool] = False
 
     def __init__(self, options: OptionsT, form: str) -> None:
         self.options = options

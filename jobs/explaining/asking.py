@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from jobs.config import JobConfig, change
 from jobs.explaining.explained import Asked
 from jobs.prepare import make_recipe, rebuild
+from pipeline.adapters import with_adapter
 from pipeline.answers import choice_probabilities
 from pipeline.calibration import calibration_digest, read_calibration
 from pipeline.completions import CompletionFolder
@@ -87,7 +89,8 @@ def _model(config: JobConfig, say: Say) -> Model:
     if entry is not None and not entry.folder.exists():
         hint = f"textmill models pull {config.model}"
         raise UsageError(f"the model {config.model} is not here; its tokenizer and chat template are needed", hint)
-    return resolve_model(config.model, config.revision, say)
+    base = resolve_model(config.model, config.revision, say)
+    return with_adapter(base, Path(config.adapter), config.task, say) if config.adapter else base
 
 
 def ask_store(asker: Asker, case: Case) -> tuple[Case, list[Asked]]:

@@ -19,8 +19,8 @@ def fairness_section(subject: Subject) -> Section | None:
         return None
     lead = (
         f"{plural(found.texts, 'sentences')} of our own were judged by the same recipe, each told of every group: "
-        f"names, pronouns, places and so on. {plural(found.pairs, 'pairs')} of them differ in the group alone. Intervals are "
-        "95 %, drawn over sentences."
+        f"names, pronouns, places and so on. {plural(found.pairs, 'pairs')} of them differ in the group alone. "
+        "Intervals are 95 %, drawn over sentences."
     )
     return Section("Does it treat people alike?", [*_figures(found), _table(found), _worst(found)], lead)
 

@@ -143,6 +143,7 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
 
     name = "sentiment"
     version = 1
+    may_guard = True
     summary = "Judge the sentiment of texts: label, probabilities, score, uncertainty."
     record = TextRecord
     result = SentimentResult

@@ -98,7 +98,6 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
     record = TextRecord
     result = TranslationResult
     options_model = TranslationOptions
-    may_guard = False
     columns = ("target_language", "translation")
     checks = (
         "placeholders",
