@@ -84,6 +84,17 @@ class JobConfig(BaseModel):
         "was not asked fails with over_budget, and the same command goes on with it (exit code 5).",
         json_schema_extra={"flag": "--budget"},
     )
+    workers: int | None = Field(
+        None, ge=1, description="So many worker processes on this machine, an engine each. [default: this process]"
+    )
+    runner: str | None = Field(
+        None, description="One of Beam's runners, FlinkRunner for one; its options follow after --. [default: none]"
+    )
+    beam_options: tuple[str, ...] = Field(
+        (),
+        description="One of Beam's pipeline options, as --NAME=VALUE; may be repeated. Or give them all after --.",
+        json_schema_extra={"flag": "--beam-option"},
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="The task's own options.")
 
     @field_validator("budget")

@@ -15,6 +15,7 @@ from jobs.config import JobConfig, nearest, validation_line
 from jobs.tasks import find_task
 from pipeline.budget import Budget
 from pipeline.calibration import calibrate_task
+from pipeline.cluster.where import Where, choose_where
 from pipeline.columns import choose_column, choose_id_column, choose_text_column, describe_columns, is_text
 from pipeline.completions import CompletionFolder
 from pipeline.decoding import Choice, describe
@@ -51,6 +52,7 @@ class Prepared:
         survey: what is read, and what is left out.
         rows: how many rows of it.
         calibration: the one that is used, for the manifest.
+        where: the pipeline runs.
     """
 
     plan: Plan
@@ -59,6 +61,7 @@ class Prepared:
     survey: Survey
     rows: int
     calibration: CalibrationUse | None
+    where: Where
 
 
 def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepared:
@@ -73,6 +76,8 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         RunError: if the model or the engine cannot be had.
     """
     task_class = find_task(config.task)
+    paths = (*config.inputs, config.output, config.store)
+    where = choose_where(config.workers, config.runner, config.beam_options, tuple(config.budget), paths)
     found = survey(config.inputs, read_through if config.skip_bad_files else None)
     _refuse_input_in_output(found, Path(config.output))
     columns = _choose_columns(task_class, config, found.schema)
@@ -111,7 +116,7 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         budget=Budget(tuple(sorted(config.budget.items())), time.time()),
     )
     info = ModelInfo(name=model.name, digest=model.digest, revision=model.revision, licence=model.licence)
-    return Prepared(plan, recipe, info, found, sum(part.rows for part in parts), calibration)
+    return Prepared(plan, recipe, info, found, sum(part.rows for part in parts), calibration, where)
 
 
 def _refuse_input_in_output(found: Survey, output: Path) -> None:

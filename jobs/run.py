@@ -3,6 +3,7 @@
 import gc
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 
 import apache_beam as beam
@@ -81,7 +82,7 @@ def _run_pipeline(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[s
             run.energy.measuring(),
         ):
             try:
-                return _run_beam(prepared.plan)
+                return _run_beam(prepared, run)
             finally:
                 lifetime.close_all()
     except Exception as error:
@@ -99,8 +100,24 @@ def _run_pipeline(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[s
         raise RunError(f"the pipeline failed: {last}", f"log: {log}") from error
 
 
-def _run_beam(plan: Plan) -> Counter[str]:
-    """Run the flow on this machine, a wave of rows at a time: FnApiRunner holds all that it groups in memory.
+def _run_beam(prepared: Prepared, run: Run) -> Counter[str]:
+    """Run the flow where it is to be run."""
+    plan, where = prepared.plan, prepared.where
+    if where.shares_memory:
+        return _run_here(plan, where.options)
+    if where.workers:
+        from pipeline.cluster.local import run_on_workers
+
+        work = run_on_workers(plan, where.workers, run.folder.log, where.options)
+        run.workers.extend(work.workers)
+        return work.tally
+    from pipeline.cluster.remote import run_on_runner
+
+    return run_on_runner(plan, where)
+
+
+def _run_here(plan: Plan, options: Sequence[str]) -> Counter[str]:
+    """Run the flow in this process, a wave of rows at a time: FnApiRunner holds all that it groups in memory.
 
     It is named, for the default runner first tries to download a binary. Types are mypy's business: Beam's checker does
     not know generic classes.
@@ -109,7 +126,8 @@ def _run_beam(plan: Plan) -> Counter[str]:
     with keeping_engine(), few_collections():
         for wave in plan.waves():
             lifetime.check_stop()
-            pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([], pipeline_type_check=False))
+            beams = PipelineOptions(list(options), pipeline_type_check=False)
+            pipeline = beam.Pipeline(runner=FnApiRunner(), options=beams)
             build_flow(pipeline, wave)
             result = pipeline.run()
             result.wait_until_finish()

@@ -13,6 +13,7 @@ from pathlib import Path
 from jobs.signals import Signals
 from jobs.terminal import Terminal, chatter_to
 from pipeline import lifetime
+from pipeline.cluster.reports import Report
 from pipeline.energy import EnergyMeter
 from pipeline.errors import Interrupted, RunError, UsageError, first_line
 from pipeline.layout import LOG_NAME
@@ -52,6 +53,7 @@ class Run:
     signals: Signals
     meter: PaceMeter = field(default_factory=PaceMeter)
     energy: EnergyMeter = field(default_factory=EnergyMeter)
+    workers: list[Report] = field(default_factory=list)
 
 
 @contextmanager
