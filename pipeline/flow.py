@@ -19,6 +19,8 @@ from pipeline.task import AnyTask
 from pipeline.validation import ValidateRows
 
 _ROWS_IN_BUCKET = 1_000
+_BUCKETS_OF_PROCESS = 16
+"""At least, where there are several: what one asks is then about as much as what another one asks."""
 _ROWS_IN_WAVE = 200_000
 _BYTES_IN_WAVE = 64 << 20
 """Of the input, uncompressed; a row that asks many questions is held many times."""
@@ -40,6 +42,7 @@ class Plan:
         folder: where results are written until they are committed.
         layout: the columns of the results.
         budget: what may be spent.
+        processes: how many may work on it at once.
     """
 
     task: AnyTask
@@ -53,6 +56,7 @@ class Plan:
     folder: str
     layout: OutputLayout
     budget: Budget = NO_BUDGET
+    processes: int = 1
 
     @property
     def rows(self) -> int:
@@ -79,7 +83,7 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns)
     records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task)).with_outputs(DEAD, main=OK)
 
-    num_buckets = 1 + plan.rows // _ROWS_IN_BUCKET
+    num_buckets = max(1 + plan.rows // _ROWS_IN_BUCKET, _BUCKETS_OF_PROCESS * (plan.processes - 1))
     needs = Round(plan.task, plan.rules, plan.engine, plan.run_id, plan.store, plan.budget, num_buckets)
     asked = records.ok | "Round1" >> AskRound(needs)
     answered = [asked["done"]]

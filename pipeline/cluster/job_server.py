@@ -62,8 +62,10 @@ def main() -> None:
     """Serve until standard input ends."""
     from apache_beam.runners.portability.local_job_service import LocalJobServicer
 
+    from pipeline.cluster.jobs import ParallelJob
+
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    server = LocalJobServicer()
+    server = LocalJobServicer(beam_job_type=ParallelJob)
     print(server.start_grpc_server(), flush=True)  # noqa: T201 - the port is what this program says
     sys.stdin.read()
     server.stop()

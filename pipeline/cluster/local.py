@@ -67,7 +67,8 @@ def run_on_workers(plan: Plan, number: int, log: Path, options: Sequence[str] = 
         RunError: if a step cannot go on, or workers are lost again and again.
         Interrupted: if a stop was asked for; what was answered is kept.
     """
-    waves, tally, past, barren = deque(plan.waves()), Counter[str](), list[Report](), 0
+    waves = deque(replace(plan, processes=number).waves())
+    tally, past, barren = Counter[str](), list[Report](), 0
     while waves:
         done: Counter[str] = Counter()
         cluster = _Cluster(plan, number, log, options)
