@@ -64,7 +64,7 @@ class Prepared:
     where: Where
 
 
-def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepared:
+def prepare(config: JobConfig, run_id: str, building: Path | str, say: Say) -> Prepared:
     """Settle everything about a run.
 
     Args:
@@ -76,10 +76,9 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
         RunError: if the model or the engine cannot be had.
     """
     task_class = find_task(config.task)
-    paths = (*config.inputs, config.output, config.store)
-    where = choose_where(config.workers, config.runner, config.beam_options, tuple(config.budget), paths)
+    where = where_of(config)
     found = survey(config.inputs, read_through if config.skip_bad_files else None)
-    _refuse_input_in_output(found, Path(config.output))
+    _refuse_input_in_output(found, config.output)
     columns = _choose_columns(task_class, config, found.schema)
     id_column = choose_id_column(found.schema, config.id)
     parts = plan_parts(found.files, config.limit, config.sample, config.seed)
@@ -119,10 +118,21 @@ def prepare(config: JobConfig, run_id: str, building: Path, say: Say) -> Prepare
     return Prepared(plan, recipe, info, found, sum(part.rows for part in parts), calibration, where)
 
 
-def _refuse_input_in_output(found: Survey, output: Path) -> None:
-    folder = output.expanduser().absolute()
+def where_of(config: JobConfig) -> Where:
+    """Where a job is to run; Beam's filesystems know its options from then on.
+
+    Raises:
+        UsageError: if that cannot be.
+    """
+    paths = (*config.inputs, config.output, config.store)
+    return choose_where(config.workers, config.runner, config.beam_options, tuple(config.budget), paths)
+
+
+def _refuse_input_in_output(found: Survey, output: str) -> None:
+    folder = Path(output).expanduser().absolute()
     for path in (*(file.path for file in found.files), *(skipped.path for skipped in found.skipped)):
-        if "://" not in path and folder in Path(path).parents:
+        is_there = path.startswith(f"{output.rstrip('/')}/") if "://" in path else folder in Path(path).parents
+        if is_there:
             raise UsageError(f"the input {path} lies in the output folder, which the run would replace")
 
 

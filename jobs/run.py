@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -13,7 +14,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from jobs.answer_figures import AnswerFigures, answer_figures
 from jobs.config import JobConfig
 from jobs.manifest import make_manifest
-from jobs.prepare import Prepared, prepare
+from jobs.prepare import Prepared, prepare, where_of
 from jobs.run_output import RunOutput
 from jobs.running import Run, running
 from jobs.terminal import Terminal
@@ -36,22 +37,23 @@ def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
         RunError: if the run cannot go on; what was computed is in the store.
         Interrupted: if it was stopped by Ctrl-C or SIGTERM.
     """
+    where_of(config)  # filesystems have their options from here on
     with running(config.output, config.task, terminal) as run:
-        prepared = prepare(config, run.run_id, run.folder.building, terminal.say)
+        prepared = prepare(config, run.run_id, run.folder.parts, terminal.say)
         tally = answer(prepared, run, terminal)
         manifest = run.folder.commit(prepared.plan.layout, partial(make_manifest, config, prepared, run, tally))
-        _remember(config.store, RunOutput(run.folder.output, manifest))
+        _remember(config.store, run.folder.output, manifest)
     return manifest
 
 
-def _remember(store: str, output: RunOutput) -> None:
+def _remember(store: str, output: Path | str, manifest: Manifest) -> None:
     """Put the run into the store's history: nothing that goes wrong with that undoes a run that is committed."""
     try:
-        figures = answer_figures(output)
+        figures = answer_figures(RunOutput(output, manifest)) if isinstance(output, Path) else AnswerFigures()
     except RunError as error:
         _LOG.warning("the run is in the history without its answers: %s", error.message)
         figures = AnswerFigures()
-    record(store, entry_of(output.manifest, this_host(), figures.means, figures.shares))
+    record(store, entry_of(manifest, this_host(), figures.means, figures.shares))
 
 
 def answer(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[str]:

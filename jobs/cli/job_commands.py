@@ -36,7 +36,7 @@ def execute(config: JobConfig, show: int, as_json: bool) -> None:
 
     with own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
         manifest = run_job(config, terminal)
-    output = Path(config.output).expanduser()
+    output = config.output if "://" in config.output else Path(config.output).expanduser()
     if as_json:
         print(manifest.model_dump_json(indent=2))
     else:

@@ -22,6 +22,7 @@ from pipeline.budget import rest_of
 from pipeline.cluster.job_server import JobServer
 from pipeline.cluster.pool import WorkerPool
 from pipeline.cluster.reports import Report, sum_of
+from pipeline.engines.placed import placed
 from pipeline.errors import RunError
 from pipeline.flow import Plan, build_flow
 
@@ -67,7 +68,7 @@ def run_on_workers(plan: Plan, number: int, log: Path, options: Sequence[str] = 
         RunError: if a step cannot go on, or workers are lost again and again.
         Interrupted: if a stop was asked for; what was answered is kept.
     """
-    waves = deque(replace(plan, processes=number).waves())
+    waves = deque(replace(plan, processes=number, engine=placed(plan.engine)).waves())
     tally, past, barren = Counter[str](), list[Report](), 0
     while waves:
         done: Counter[str] = Counter()
