@@ -110,8 +110,8 @@ class JobConfig(BaseModel):
     )
     cascade: str | None = Field(
         None,
-        description="Models that share the rows, the cheapest first, as SMALL,LARGE: each answers, and rows that it is "
-        "not sure of go on to the next. With --target or --confidence.",
+        description="Models that share the rows, the cheapest first, as SMALL,LARGE or SMALL+ADAPTER,LARGE: each "
+        "answers, and rows that it is not sure of go on to the next. With --target or --confidence.",
     )
     target: float | None = Field(
         None, gt=0, lt=1, description="Of a cascade: share of the rows whose label is to be the last model's, 0.99 say."
@@ -157,11 +157,22 @@ class JobConfig(BaseModel):
     restore: bool = Field(
         False, description="Put the personal data back into the results; dead letters keep the placeholders."
     )
+    workers: int | None = Field(
+        None, ge=1, description="So many worker processes on this machine, an engine each. [default: this process]"
+    )
+    runner: str | None = Field(
+        None, description="One of Beam's runners, FlinkRunner for one; its options follow after --. [default: none]"
+    )
+    beam_options: tuple[str, ...] = Field(
+        (),
+        description="One of Beam's pipeline options, as --NAME=VALUE; may be repeated. Or give them all after --.",
+        json_schema_extra={"flag": "--beam-option"},
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="The task's own options.")
 
     @property
     def cascade_models(self) -> tuple[str, ...]:
-        """The models of the cascade, the cheapest first; none without one."""
+        """The models of the cascade, the cheapest first, as NAME or NAME+ADAPTER; none without one."""
         return tuple(name.strip() for name in self.cascade.split(",")) if self.cascade else ()
 
     @model_validator(mode="before")
@@ -169,7 +180,7 @@ class JobConfig(BaseModel):
     def _last_of_cascade(cls, values: Any) -> Any:
         """The model of a cascade is its last one."""
         if isinstance(values, dict) and isinstance(given := values.get("cascade"), str):
-            last = given.rpartition(",")[2].strip()
+            last = given.rpartition(",")[2].partition("+")[0].strip()
             if values.get("model", last) != last:
                 raise ValueError("give either model or cascade, whose last one is the model")
             return {**values, "model": last}

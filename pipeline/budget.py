@@ -1,8 +1,9 @@
 """What a run may spend, and whether it has: asked before each request, never in the middle of one."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pipeline import metrics
@@ -50,7 +51,9 @@ class Purse:
                 metrics.count(reached(name))
                 return Failure(ErrorClass.OVER_BUDGET, f"the run's budget of {bound:,g} {name} was spent before")
         if self._counts_rows:
+            before = len(self._begun)
             self._begun.update(asker.case.ref for asker in pending.askers)
+            metrics.count(metrics.ROWS_BEGUN, len(self._begun) - before)
         return None
 
     def _has_begun(self, pending: Pending) -> bool:
@@ -66,10 +69,35 @@ class Purse:
         return board[metrics.PROMPT_TOKENS] + board[metrics.OUTPUT_TOKENS]
 
 
+_share = (0, 1)
+
+
+def share(number: int, of: int) -> None:
+    """This process is one of several, numbered from 0, that spend the budget: each has a part of it."""
+    global _share
+    _share = (number, of)
+
+
+def part_of(budget: Budget, number: int, of: int) -> Budget:
+    """What one of several processes may spend; their parts are the whole. Minutes pass for all at once."""
+
+    def part(bound: float) -> float:
+        return (number + 1) * bound // of - number * bound // of
+
+    bounds = ((name, bound if name == "minutes" or of == 1 else part(bound)) for name, bound in budget.bounds)
+    return replace(budget, bounds=tuple(bounds))
+
+
+def rest_of(budget: Budget, spent: Counter[str]) -> Budget:
+    """What is left of it after work that was lost but for its answers."""
+    gone = {"tokens": spent[metrics.PROMPT_TOKENS] + spent[metrics.OUTPUT_TOKENS], "rows": spent[metrics.ROWS_BEGUN]}
+    return replace(budget, bounds=tuple((name, max(0, bound - gone.get(name, 0))) for name, bound in budget.bounds))
+
+
 @lru_cache(maxsize=1)
 def purse_of(budget: Budget) -> Purse:
     """This process's purse: one for all rounds and waves of a run."""
-    return Purse(budget)
+    return Purse(part_of(budget, *_share))
 
 
 def reached(name: str) -> str:

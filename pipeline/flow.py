@@ -22,6 +22,8 @@ from pipeline.task import AnyTask
 from pipeline.validation import ValidateRows
 
 _ROWS_IN_BUCKET = 1_000
+_BUCKETS_OF_PROCESS = 16
+"""At least, where there are several: what one asks is then about as much as what another one asks."""
 _ROWS_IN_WAVE = 200_000
 _BYTES_IN_WAVE = 64 << 20
 """Of the input, uncompressed; a row that asks many questions is held many times."""
@@ -47,6 +49,7 @@ class Plan:
         partition: the column by which the cascade has its thresholds.
         settles: rows are counted as done; not of a sample that is learnt from.
         redaction: what is kept out of it all.
+        processes: how many may work on it at once.
     """
 
     task: AnyTask
@@ -64,6 +67,7 @@ class Plan:
     partition: str | None = None
     settles: bool = True
     redaction: Redaction | None = None
+    processes: int = 1
 
     @property
     def rows(self) -> int:
@@ -118,7 +122,7 @@ def _round(plan: Plan, level: Level | None) -> Round:
     of = level or plan
     model = level.model if level else plan.layout.model if plan.cheaper else None
     settles = plan.settles and level is None
-    num_buckets = 1 + plan.rows // _ROWS_IN_BUCKET
+    num_buckets = max(1 + plan.rows // _ROWS_IN_BUCKET, _BUCKETS_OF_PROCESS * (plan.processes - 1))
     return Round(of.task, of.rules, of.engine, plan.run_id, of.store, plan.budget, num_buckets, model, settles)
 
 

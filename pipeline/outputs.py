@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
 
-from pipeline import lifetime
+from pipeline import lifetime, metrics
 from pipeline.elements import Block, Outcome
 from pipeline.errors import RunError
 from pipeline.layout import DEAD_LETTERS, RESULTS, OutputLayout
@@ -43,6 +43,7 @@ class WriteResults(beam.DoFn):
             raise lifetime.fail(error) from None
         except OSError as error:
             raise lifetime.fail(RunError(f"cannot write the output of part {index}: {error}")) from None
+        metrics.count(metrics.RESULTS_WRITTEN, part.rows)
         yield part.rows
 
 

@@ -25,7 +25,7 @@ def split_adapter(name: str) -> tuple[str, str | None]:
     return (model, adapter) if plus and adapter else (name, None)
 
 
-def prepare_cascade(config: JobConfig, run_id: str, building: Path, say: Say) -> list[Prepared]:
+def prepare_cascade(config: JobConfig, run_id: str, building: Path | str, say: Say) -> list[Prepared]:
     """Each model's run over all rows, the cheapest first; without a cascade just the run.
 
     Raises:
@@ -41,6 +41,8 @@ def prepare_cascade(config: JobConfig, run_id: str, building: Path, say: Say) ->
         raise UsageError(
             why, "--cascade goes with sentiment without aspects, classify, and tasks that have a judgement"
         )
+    if not last.where.shares_memory:
+        raise UsageError("a cascade runs in one process", "leave out --workers and --runner, or --cascade")
     if len({one.model.digest for one in prepared}) < len(prepared):
         raise UsageError("a model is twice in --cascade")
     column = config.cascade_by
@@ -52,13 +54,7 @@ def prepare_cascade(config: JobConfig, run_id: str, building: Path, say: Say) ->
 def _config_of(config: JobConfig, name: str, is_last: bool) -> JobConfig:
     """The configuration of one model; a calibration or a revision that is named is the last one's."""
     model, adapter = split_adapter(name)
-    changes: dict[str, object] = {"model": model}
-    if adapter is not None:
-        if "adapter" not in JobConfig.model_fields:
-            raise UsageError(f"--cascade {name}: adapters are not known here")
-        changes["adapter"] = adapter
-    elif "adapter" in JobConfig.model_fields:
-        changes["adapter"] = None
+    changes: dict[str, object] = {"model": model, "adapter": adapter}
     if not is_last:
         named = config.options.get("calibration")
         changes["revision"] = None
