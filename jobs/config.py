@@ -268,6 +268,8 @@ def _parsed(key: str, value: str) -> Any:
     annotation = JobConfig.model_fields[key].annotation if key in JobConfig.model_fields else str
     if key == "inputs":
         return tuple(value.split(os.pathsep))
+    if key == "endpoint":
+        return tuple(value.split())
     if get_origin(annotation) is dict:
         try:
             return json.loads(value)

@@ -13,6 +13,7 @@ from jobs.cli.output_commands import add_output_commands
 from jobs.cli.plan_commands import add_plan_commands
 from jobs.cli.report_commands import add_report_commands
 from jobs.cli.sample_commands import sample_app
+from jobs.cli.serve_commands import add_serve_commands
 from jobs.cli.store_commands import store_app
 from jobs.cli.task_commands import tasks_app
 from jobs.cli.watch_commands import add_watch_commands
@@ -34,6 +35,7 @@ add_output_commands(app)
 add_watch_commands(app)
 add_evaluation_commands(app)
 add_report_commands(app)
+add_serve_commands(app)
 app.add_typer(models_app, name="models")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(sample_app, name="sample")
