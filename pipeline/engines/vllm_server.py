@@ -46,12 +46,18 @@ def _prepare(needs: EngineNeeds) -> dict[str, Any]:
 
 
 def _main(arguments: Mapping[str, Any], server_flags: list[str]) -> None:
-    from vllm.entrypoints.cli.main import main
+    from vllm.entrypoints.cli.serve import ServeSubcommand
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+    from vllm.entrypoints.serve.utils.api_utils import cli_env_setup
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
 
+    cli_env_setup()
     model = arguments["model"]
     rest = {name: value for name, value in arguments.items() if name not in ("model", "reasoning_parser")}
     sys.argv[:] = ["vllm", "serve", str(model), *flags(rest), *server_flags]
-    main()
+    args = make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[2:])
+    validate_parsed_serve_args(args)
+    ServeSubcommand.cmd(args)
 
 
 if __name__ in ("__main__", "__mp_main__"):

@@ -279,11 +279,10 @@ class Dispatcher:
         return endpoint in self._nurses and not self._nurses[endpoint].done()
 
     async def _visit(self, endpoint: Endpoint) -> None:
-        for _ in range(2):
-            trouble = await self._asking.is_well(endpoint)
-            if trouble is None:
-                endpoint.last_sign = self._clock()
-                return
+        trouble = await self._asking.is_well(endpoint) and await self._asking.is_well(endpoint)
+        if trouble is None:
+            endpoint.last_sign = self._clock()
+            return
         now = self._clock()
         lost = [attempt for attempt in self._attempts.values() if attempt.endpoint is endpoint]
         self._lost(endpoint, trouble, now)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 Behave = Callable[[int, dict[str, Any]], str]
-"""What to do with the n-th completion request: `ok`, `429`, `503`, `500`, `400`, `garbage`, `half`, `hang` or `slow`."""
+"""What to do with the n-th completion request: `ok`, a status such as `429`, `garbage`, `half`, `hang` or `slow`."""
 
 
 class FakeServer:
