@@ -19,7 +19,7 @@ from pipeline.engines.server.dispatch import Asking, Dispatcher, Rules
 from pipeline.engines.server.endpoints import Endpoint, Job
 from pipeline.engines.server.probe import describe
 from pipeline.engines.server.protocol import NoAnswerError, Protocol
-from pipeline.engines.server.retries import Kind, Trouble
+from pipeline.engines.server.retries import Backoff, Kind, Trouble
 from pipeline.engines.server.served import Served
 from pipeline.engines.server.thoughts import Thoughts
 from pipeline.errors import RowError, RunError, UsageError
@@ -38,12 +38,14 @@ class ServerSpec:
         endpoints: their addresses, such as `http://host:8000/v1`.
         served: what they serve.
         patience_seconds: how long all of them may fail before the run ends.
+        backoff_seconds: the first wait before another try, and the longest.
     """
 
     needs: EngineNeeds
     endpoints: tuple[str, ...]
     served: Served
     patience_seconds: float = 300.0
+    backoff_seconds: tuple[float, float] = (0.25, 20.0)
 
     def open(self) -> "ServerEngine":
         """Get ready; the servers are not asked anything yet."""
@@ -68,7 +70,7 @@ class ServerEngine:
         self._done: queue.SimpleQueue[Answered | RunError] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
         self._endpoints = [Endpoint(url) for url in spec.endpoints]
-        rules = Rules(needs.request_seconds, spec.patience_seconds)
+        rules = Rules(needs.request_seconds, spec.patience_seconds, Backoff(*spec.backoff_seconds))
         self._asking = _HttpAsking(self._endpoints, spec, self._protocol, self._thoughts)
         self._dispatcher = Dispatcher(self._endpoints, self._asking, rules, self._deliver, self._done.put)
         self._stop, self._closed = asyncio.Event(), False

@@ -24,7 +24,7 @@ def _requests(num: int, decoding=None) -> list[Request]:
 
 
 def _ask(folder, urls, requests, patience=20.0, between=lambda n: None):
-    engine = ServerSpec(EngineNeeds("run", 512, str(folder)), tuple(urls), SERVED, patience).open()
+    engine = ServerSpec(EngineNeeds("run", 512, str(folder)), tuple(urls), SERVED, patience, (0.02, 0.5)).open()
     answers: list = []
     rest = list(requests)
     try:
