@@ -14,9 +14,11 @@ from typing import Any
 
 from pipeline.elements import Answer, Completion, Failure, Request
 from pipeline.engines.base import Answered, EngineNeeds
+from pipeline.engines.server.asking import Asking
 from pipeline.engines.server.client import Client
-from pipeline.engines.server.dispatch import Asking, Dispatcher, Rules
+from pipeline.engines.server.dispatch import Dispatcher
 from pipeline.engines.server.endpoints import Endpoint, Job
+from pipeline.engines.server.patience import Rules
 from pipeline.engines.server.probe import describe
 from pipeline.engines.server.protocol import NoAnswerError, Protocol
 from pipeline.engines.server.retries import Backoff, Kind, Trouble

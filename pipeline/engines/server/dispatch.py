@@ -7,36 +7,24 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipeline.elements import Answer, Completion, Failure
+from pipeline.engines.server.asking import Asking
 from pipeline.engines.server.endpoints import Endpoint, Job, Lines
-from pipeline.engines.server.retries import Backoff, Blame, Kind, Latencies, Trouble
+from pipeline.engines.server.nursing import Nursing
+from pipeline.engines.server.patience import AGAIN, Patience, Rules
+from pipeline.engines.server.retries import Blame, Kind, Latencies, Trouble
 from pipeline.errors import RunError
 from schemas.envelope import ErrorClass
 
 _LOG = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.25
-_QUIET_SECONDS = 15.0
-"""A server that has said nothing for so long while it had requests is asked how it is."""
 _HEDGE_TIMES, _HEDGE_SECONDS = 4.0, 2.0
 """A request that takes so many times the usual is given to an idle server as well."""
-_MANY_TROUBLES = 10
 
 Deliver = Callable[[bytes, Answer], None]
-
-
-class Asking:
-    """How the dispatcher reaches a server: to be replaced in tests."""
-
-    async def ask(self, endpoint: Endpoint, job: Job, seconds: float) -> Completion | Trouble:
-        """One attempt."""
-        raise NotImplementedError
-
-    async def is_well(self, endpoint: Endpoint) -> Trouble | None:
-        """Whether a server is there and still serves what it did; None if so."""
-        raise NotImplementedError
 
 
 @dataclass
@@ -45,20 +33,6 @@ class _Attempt:
     endpoint: Endpoint
     began: float
     task: "asyncio.Task[None] | None" = None
-
-
-@dataclass
-class Rules:
-    """How patient to be.
-
-    Attributes:
-        request_seconds: how long a request may take, all its tries together.
-        patience_seconds: how long all servers may fail before the run ends.
-    """
-
-    request_seconds: float = 3600.0
-    patience_seconds: float = 300.0
-    backoff: Backoff = field(default_factory=Backoff)
 
 
 class Dispatcher:
@@ -87,17 +61,17 @@ class Dispatcher:
         self._jobs: dict[bytes, Job] = {}
         self._attempts: dict[tuple[bytes, Endpoint], _Attempt] = {}
         self._blame, self._latencies = Blame(), Latencies(rules.request_seconds)
-        self._nurses: dict[Endpoint, asyncio.Task[None]] = {}
-        self._troubled_since: float | None = None
-        self._num_troubles, self._last_trouble = 0, ""
+        self._nursing = Nursing(asking, rules.backoff, clock, self)
+        self._patience = Patience(rules.patience_seconds)
 
     async def run(self) -> None:
         """Look after servers and late requests until cancelled."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
-            self._look_after_servers()
+            self._nursing.look_after(self._endpoints)
             self._hedge()
-            self._lose_patience()
+            if self._jobs and (error := self._patience.ends(self._clock(), not self._attempts)) is not None:
+                self._end(error)
             self._pump()
 
     def put(self, job: Job) -> None:
@@ -116,7 +90,7 @@ class Dispatcher:
     async def close(self) -> None:
         """Drop everything."""
         self.forget(list(self._jobs))
-        tasks = [*self._nurses.values(), *(a.task for a in self._attempts.values() if a.task)]
+        tasks = [*self._nursing.tasks, *(a.task for a in self._attempts.values() if a.task)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -179,7 +153,7 @@ class Dispatcher:
 
     def _finish(self, attempt: _Attempt, answer: Answer, now: float) -> None:
         attempt.endpoint.answered(now)
-        self._troubled_since, self._num_troubles = None, 0
+        self._patience.answered()
         del self._jobs[attempt.job.key]
         self._cancel(attempt.job.key)
         self._deliver(attempt.job.key, answer)
@@ -194,27 +168,28 @@ class Dispatcher:
     def _trouble(self, attempt: _Attempt, trouble: Trouble, now: float) -> None:
         job, endpoint = attempt.job, attempt.endpoint
         _LOG.info("%s: %s", endpoint.url, trouble.message)
-        self._num_troubles, self._last_trouble = self._num_troubles + 1, f"{endpoint.url}: {trouble.message}"
-        self._troubled_since = now if self._troubled_since is None else self._troubled_since
+        self._patience.troubled(f"{endpoint.url}: {trouble.message}", now)
         delay = 0.0
         match trouble.kind:
             case Kind.BUSY:
                 endpoint.window.overloaded(attempt.began, now)
                 wait = trouble.retry_after
-                endpoint.pause(self._rules.backoff.seconds(job.tries) if wait is None else wait, now)
+                wait = self._rules.backoff.seconds(job.tries) if wait is None else wait
+                endpoint.pause(wait, now)
+                self._pump_in(wait)
             case Kind.AWAY:
-                self._lost(endpoint, trouble, now)
+                self._lost(endpoint, trouble)
             case Kind.UNFIT:
-                self._unfit(endpoint, trouble)
+                self.unfit(endpoint, trouble)
             case Kind.LATE:
                 job.late += 1
                 endpoint.window.overloaded(attempt.began, now)
-                self._strike(endpoint, trouble, now)
+                self._strike(endpoint, trouble)
             case _:
                 job.faults += 1
                 self._blame.note(fault=True)
                 delay = max(self._rules.backoff.seconds(job.faults), trouble.retry_after or 0.0)
-                self._strike(endpoint, trouble, now)
+                self._strike(endpoint, trouble)
         if job.key in self._jobs and not job.alive:
             self._again(job, endpoint, trouble, now + delay)
 
@@ -228,65 +203,47 @@ class Dispatcher:
         job.avoid = endpoint
         job.not_before = self._clock() if others and trouble.kind is not Kind.FAULTY else not_before
         self._lines.put(job, first=True)
+        self._pump_in(job.not_before - self._clock())
 
-    def _strike(self, endpoint: Endpoint, trouble: Trouble, now: float) -> None:
+    def _pump_in(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(max(0.0, seconds), self._pump)
+
+    def _strike(self, endpoint: Endpoint, trouble: Trouble) -> None:
         if endpoint.strike():
-            self._lost(endpoint, trouble, now)
+            self._lost(endpoint, trouble)
 
-    def _lost(self, endpoint: Endpoint, trouble: Trouble, now: float) -> None:
+    def _lost(self, endpoint: Endpoint, trouble: Trouble) -> None:
         """Give a server no more requests until it is well, which a nurse finds out."""
         if not endpoint.usable:
             return
         _LOG.warning("%s is away: %s", endpoint.url, trouble.message)
         endpoint.up = False
         self._lines.reassign(endpoint)
-        self._nurses[endpoint] = asyncio.get_running_loop().create_task(self._nurse(endpoint))
+        self._nursing.begin(endpoint)
 
-    async def _nurse(self, endpoint: Endpoint) -> None:
-        tries = 0
-        while True:
-            tries += 1
-            await asyncio.sleep(min(5.0, self._rules.backoff.seconds(tries)))
-            trouble = await self._asking.is_well(endpoint)
-            if trouble is None:
-                break
-            if trouble.kind is Kind.UNFIT:
-                self._unfit(endpoint, trouble)
-                return
+    def back(self, endpoint: Endpoint) -> None:
+        """A server is there again."""
         _LOG.warning("%s is back", endpoint.url)
         endpoint.up, endpoint.strikes, endpoint.last_sign = True, 0, self._clock()
         endpoint.window.restart()
         self._pump()
 
-    def _unfit(self, endpoint: Endpoint, trouble: Trouble) -> None:
+    def unfit(self, endpoint: Endpoint, trouble: Trouble) -> None:
+        """A server will never answer requests of this run."""
         if endpoint.unfit is None:
             _LOG.error("%s gets no more requests: %s", endpoint.url, trouble.message)
         endpoint.unfit = trouble.message
         if all(one.unfit is not None for one in self._endpoints):
-            self._end(RunError(f"{endpoint.url} refuses: {trouble.message}", "check model and key; " + _AGAIN))
+            self._end(RunError(f"{endpoint.url} refuses: {trouble.message}", "check model and key; " + AGAIN))
         else:
             self._lines.reassign(endpoint)
 
-    def _look_after_servers(self) -> None:
-        """Ask a server that has been quiet for long how it is; if it is not well, others get what it had."""
+    def gone(self, endpoint: Endpoint, trouble: Trouble) -> None:
+        """A server that had requests is not well: others get them."""
         now = self._clock()
-        for endpoint in self._endpoints:
-            quiet = now - endpoint.last_sign > _QUIET_SECONDS
-            if endpoint.usable and endpoint.in_flight and quiet and not self._is_nursed(endpoint):
-                self._nurses[endpoint] = asyncio.get_running_loop().create_task(self._visit(endpoint))
-
-    def _is_nursed(self, endpoint: Endpoint) -> bool:
-        return endpoint in self._nurses and not self._nurses[endpoint].done()
-
-    async def _visit(self, endpoint: Endpoint) -> None:
-        trouble = await self._asking.is_well(endpoint) and await self._asking.is_well(endpoint)
-        if trouble is None:
-            endpoint.last_sign = self._clock()
-            return
-        now = self._clock()
-        lost = [attempt for attempt in self._attempts.values() if attempt.endpoint is endpoint]
-        self._lost(endpoint, trouble, now)
-        for attempt in lost:
+        had = [attempt for attempt in self._attempts.values() if attempt.endpoint is endpoint]
+        self._lost(endpoint, trouble)
+        for attempt in had:
             if attempt.task is not None:
                 attempt.task.cancel()
             if attempt.job.key in self._jobs and set(attempt.job.alive) <= {endpoint}:
@@ -305,14 +262,3 @@ class Dispatcher:
                 idle = [one for one in self._endpoints if one is not attempt.endpoint and one.is_free(now)]
                 if idle:
                     self._start(attempt.job, min(idle, key=lambda one: one.in_flight), now)
-
-    def _lose_patience(self) -> None:
-        """End the run when servers have done nothing but fail for too long."""
-        now, since = self._clock(), self._troubled_since
-        if since is None or not self._jobs or now - since < self._rules.patience_seconds:
-            return
-        if not self._attempts or self._num_troubles >= _MANY_TROUBLES:
-            self._end(RunError(f"no server has answered for {now - since:.0f} s; {self._last_trouble}", _AGAIN))
-
-
-_AGAIN = "what is answered is stored: the same command goes on"

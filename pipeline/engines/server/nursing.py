@@ -1,0 +1,81 @@
+"""Health checks: servers that are away, or quiet for long, are asked how they are."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from pipeline.engines.server.asking import Asking
+from pipeline.engines.server.endpoints import Endpoint
+from pipeline.engines.server.retries import Backoff, Kind, Trouble
+
+_QUIET_SECONDS = 15.0
+"""A server that has said nothing for so long while it had requests is asked how it is."""
+_LONGEST_SECONDS = 5.0
+
+
+class Told(Protocol):
+    """Who is told what was found."""
+
+    def back(self, endpoint: Endpoint) -> None:
+        """A server is there again."""
+
+    def gone(self, endpoint: Endpoint, trouble: Trouble) -> None:
+        """A server that had requests is not well."""
+
+    def unfit(self, endpoint: Endpoint, trouble: Trouble) -> None:
+        """A server will never answer requests of this run."""
+
+
+class Nursing:
+    """One check at a time for each server that needs it.
+
+    Args:
+        asking: reaches them.
+        backoff: between one check and the next.
+        told: hears what was found.
+    """
+
+    def __init__(self, asking: Asking, backoff: Backoff, clock: Callable[[], float], told: Told) -> None:
+        self._asking, self._backoff, self._clock, self._told = asking, backoff, clock, told
+        self._nurses: dict[Endpoint, asyncio.Task[None]] = {}
+
+    @property
+    def tasks(self) -> list["asyncio.Task[None]"]:
+        """Checks under way, or ended."""
+        return list(self._nurses.values())
+
+    def begin(self, endpoint: Endpoint) -> None:
+        """Ask a server that is away until it is well."""
+        self._nurses[endpoint] = asyncio.get_running_loop().create_task(self._nurse(endpoint))
+
+    def look_after(self, endpoints: Iterable[Endpoint]) -> None:
+        """Ask those that have been quiet for long with requests in hand."""
+        now = self._clock()
+        for endpoint in endpoints:
+            quiet = endpoint.in_flight and now - endpoint.last_sign > _QUIET_SECONDS
+            if endpoint.usable and quiet and not self._is_nursed(endpoint):
+                self._nurses[endpoint] = asyncio.get_running_loop().create_task(self._visit(endpoint))
+
+    def _is_nursed(self, endpoint: Endpoint) -> bool:
+        return endpoint in self._nurses and not self._nurses[endpoint].done()
+
+    async def _nurse(self, endpoint: Endpoint) -> None:
+        tries = 0
+        while True:
+            tries += 1
+            await asyncio.sleep(min(_LONGEST_SECONDS, self._backoff.seconds(tries)))
+            trouble = await self._asking.is_well(endpoint)
+            if trouble is None:
+                return self._told.back(endpoint)
+            if trouble.kind is Kind.UNFIT:
+                return self._told.unfit(endpoint, trouble)
+
+    async def _visit(self, endpoint: Endpoint) -> None:
+        """Twice, before it is taken for gone."""
+        for _ in range(2):
+            trouble = await self._asking.is_well(endpoint)
+            if trouble is None:
+                endpoint.last_sign = self._clock()
+                return
+        if trouble is not None:
+            self._told.gone(endpoint, trouble)
