@@ -1,5 +1,8 @@
 """The seam between who hands out requests and how a server is reached."""
 
+import asyncio
+from dataclasses import dataclass
+
 from pipeline.elements import Completion
 from pipeline.engines.server.endpoints import Endpoint, Job
 from pipeline.engines.server.retries import Trouble
@@ -15,3 +18,13 @@ class Asking:
     async def is_well(self, endpoint: Endpoint) -> Trouble | None:
         """Whether a server is there and still serves what it did; None if so."""
         raise NotImplementedError
+
+
+@dataclass
+class Attempt:
+    """A request that a server is at, since `began`."""
+
+    job: Job
+    endpoint: Endpoint
+    began: float
+    task: "asyncio.Task[None] | None" = None

@@ -7,10 +7,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 from pipeline.elements import Answer, Completion, Failure
-from pipeline.engines.server.asking import Asking
+from pipeline.engines.server.asking import Asking, Attempt
 from pipeline.engines.server.endpoints import Endpoint, Job, Lines
 from pipeline.engines.server.nursing import Nursing
 from pipeline.engines.server.patience import AGAIN, Patience, Rules
@@ -25,14 +24,6 @@ _HEDGE_TIMES, _HEDGE_SECONDS = 4.0, 2.0
 """A request that takes so many times the usual is given to an idle server as well."""
 
 Deliver = Callable[[bytes, Answer], None]
-
-
-@dataclass
-class _Attempt:
-    job: Job
-    endpoint: Endpoint
-    began: float
-    task: "asyncio.Task[None] | None" = None
 
 
 class Dispatcher:
@@ -59,7 +50,7 @@ class Dispatcher:
         self._deliver, self._end, self._clock = deliver, end, clock
         self._lines = Lines(endpoints)
         self._jobs: dict[bytes, Job] = {}
-        self._attempts: dict[tuple[bytes, Endpoint], _Attempt] = {}
+        self._attempts: dict[tuple[bytes, Endpoint], Attempt] = {}
         self._blame, self._latencies = Blame(), Latencies(rules.request_seconds)
         self._nursing = Nursing(asking, rules.backoff, clock, self)
         self._patience = Patience(rules.patience_seconds)
@@ -70,7 +61,8 @@ class Dispatcher:
             await asyncio.sleep(_TICK_SECONDS)
             self._nursing.look_after(self._endpoints)
             self._hedge()
-            if self._jobs and (error := self._patience.ends(self._clock(), not self._attempts)) is not None:
+            error = self._patience.ends(self._clock(), not self._attempts)
+            if error is not None and self._jobs:
                 self._end(error)
             self._pump()
 
@@ -113,11 +105,11 @@ class Dispatcher:
         endpoint.in_flight += 1
         if endpoint.in_flight >= endpoint.window.limit:
             endpoint.window.filled()
-        attempt = _Attempt(job, endpoint, now)
+        attempt = Attempt(job, endpoint, now)
         self._attempts[job.key, endpoint] = attempt
         attempt.task = asyncio.get_running_loop().create_task(self._try(attempt))
 
-    async def _try(self, attempt: _Attempt) -> None:
+    async def _try(self, attempt: Attempt) -> None:
         job, endpoint = attempt.job, attempt.endpoint
         wait = self._latencies.longest_wait(job.request.decoding, job.late)
         left = max(1.0, job.submitted + self._rules.request_seconds - attempt.began)
@@ -138,7 +130,7 @@ class Dispatcher:
             self._settle(attempt, outcome)
         self._pump()
 
-    def _settle(self, attempt: _Attempt, outcome: Completion | Trouble) -> None:
+    def _settle(self, attempt: Attempt, outcome: Completion | Trouble) -> None:
         now = self._clock()
         if isinstance(outcome, Completion):
             self._blame.note(fault=False)
@@ -151,7 +143,7 @@ class Dispatcher:
         else:
             self._trouble(attempt, outcome, now)
 
-    def _finish(self, attempt: _Attempt, answer: Answer, now: float) -> None:
+    def _finish(self, attempt: Attempt, answer: Answer, now: float) -> None:
         attempt.endpoint.answered(now)
         self._patience.answered()
         del self._jobs[attempt.job.key]
@@ -165,7 +157,7 @@ class Dispatcher:
             if attempt is not None and attempt.task is not None and attempt.task is not asyncio.current_task():
                 attempt.task.cancel()
 
-    def _trouble(self, attempt: _Attempt, trouble: Trouble, now: float) -> None:
+    def _trouble(self, attempt: Attempt, trouble: Trouble, now: float) -> None:
         job, endpoint = attempt.job, attempt.endpoint
         _LOG.info("%s: %s", endpoint.url, trouble.message)
         self._patience.troubled(f"{endpoint.url}: {trouble.message}", now)

@@ -66,16 +66,18 @@ class Nursing:
             await asyncio.sleep(min(_LONGEST_SECONDS, self._backoff.seconds(tries)))
             trouble = await self._asking.is_well(endpoint)
             if trouble is None:
-                return self._told.back(endpoint)
+                self._told.back(endpoint)
+                return
             if trouble.kind is Kind.UNFIT:
-                return self._told.unfit(endpoint, trouble)
+                self._told.unfit(endpoint, trouble)
+                return
 
     async def _visit(self, endpoint: Endpoint) -> None:
         """Twice, before it is taken for gone."""
-        for _ in range(2):
-            trouble = await self._asking.is_well(endpoint)
-            if trouble is None:
-                endpoint.last_sign = self._clock()
-                return
+        trouble = await self._asking.is_well(endpoint)
         if trouble is not None:
+            trouble = await self._asking.is_well(endpoint)
+        if trouble is None:
+            endpoint.last_sign = self._clock()
+        else:
             self._told.gone(endpoint, trouble)

@@ -1,0 +1,82 @@
+"""A real vLLM server, started as `textmill serve` starts it, against the engine in this process."""
+
+import os
+import signal
+import threading
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jobs.serving import LocalServer, ServerSettings, serving
+
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]  # torch and vLLM warn of themselves
+
+MODEL = "smollm2-135m"
+TEXTS = [f"{text} ({i})" for i in range(60) for text in ("Great!", "Awful, it broke.", "It is a chair.", "Not bad.")]
+
+
+def test_a_server_answers_as_the_engine_here_also_when_it_is_killed_and_started_again(
+    smollm2, run, write_parquet, results, tmp_path: Path
+) -> None:
+    file = write_parquet({"text": TEXTS})
+    few = write_parquet({"text": TEXTS[:4]}, "few/rows.parquet")
+    spanish = {"task": "translate", "model": MODEL, "options": {"to": ["es"], "source": "en", "retry": False}}
+    run(file, "here", engine="vllm", model=MODEL)
+    run(few, "here-es", engine="vllm", **spanish)
+
+    settings = ServerSettings(MODEL, port=0)
+    with serving(settings, tmp_path / "server.log", print) as server:
+        there = {"engine": "server", "endpoint": (server.url,)}
+        translated = run(few, "there-es", **spanish, **there)
+        assert translated.counts.sent > 0
+        port = int(server.url.rsplit(":")[-1].removesuffix("/v1"))
+        restarted = _Restarted(server, ServerSettings(MODEL, port=port), tmp_path / "restarted.log")
+        restarted.start()
+        try:
+            manifest = run(file, "there", model=MODEL, **there)
+            again = run(file, "again", model=MODEL, **there)
+        finally:
+            restarted.stop()
+
+    assert restarted.killed
+    assert (manifest.counts.rows, manifest.counts.ok, manifest.counts.sent) == (len(TEXTS), len(TEXTS), len(TEXTS))
+    assert (again.counts.sent, again.counts.reused) == (0, len(TEXTS))
+    for here, answer in zip(results("here").to_pylist(), results("there").to_pylist(), strict=True):
+        assert (answer["text"], answer["label"]) == (here["text"], here["label"])
+        for name in ("p_positive", "p_neutral", "p_negative", "p_mixed"):
+            assert answer[name] == pytest.approx(here[name], abs=0.02)
+    for here, answer in zip(results("here-es").to_pylist(), results("there-es").to_pylist(), strict=True):
+        assert answer["translation"] == here["translation"]
+    assert not psutil.Process().children(recursive=True)
+
+
+class _Restarted(threading.Thread):
+    """Kills a server when it has given some more answers, and starts another in its place."""
+
+    def __init__(self, server: LocalServer, settings: ServerSettings, log: Path) -> None:
+        super().__init__()
+        self._server, self._settings, self._log = server, settings, log
+        self._over, self.killed = threading.Event(), False
+
+    def run(self) -> None:
+        before = _num_answers(self._server)
+        while _num_answers(self._server) < before + 20:
+            if self._over.wait(0.05):
+                return
+        os.killpg(self._server.process.pid, signal.SIGKILL)
+        self._server.process.wait()
+        self.killed = True
+        with serving(self._settings, self._log, print):
+            self._over.wait()
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+
+def _num_answers(server: LocalServer) -> float:
+    with urllib.request.urlopen(server.url.removesuffix("v1") + "metrics", timeout=10) as found:  # noqa: S310 - ours
+        lines = found.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("vllm:request_success_total{"))
