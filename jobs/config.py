@@ -145,6 +145,8 @@ class JobConfig(BaseModel):
             raise ValueError("cascade: give two or more different models, as SMALL,LARGE")
         elif (self.target is None) == (self.confidence is None):
             raise ValueError("cascade: give either target or confidence")
+        if self.cascade and self.engine == "server":
+            raise ValueError("cascade: its models run in this process, not on a server")
         return self
 
     @field_validator("budget")

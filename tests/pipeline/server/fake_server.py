@@ -9,12 +9,19 @@ from typing import Any
 Behave = Callable[[int, dict[str, Any]], str]
 """What to do with the n-th completion request: `ok`, a status such as `429`, `garbage`, `half`, `hang` or `slow`."""
 
+_ANSWERS = {
+    "models": {"data": [{"id": "tiny", "owned_by": "vllm", "max_model_len": 512}]},
+    "version": {"version": "0.32.0"},
+    "health": {"well": True},
+}
+
 
 class FakeServer:
     """Listens on a port of its own from `start` to `stop`, and again on the same one after that."""
 
-    def __init__(self, behave: Behave = lambda n, body: "ok", retry_after: str = "0.05") -> None:
+    def __init__(self, behave: Behave = lambda n, body: "ok", retry_after: str = "0.05", **answers: Any) -> None:
         self.behave, self.retry_after = behave, retry_after
+        self.answers = {**_ANSWERS, **answers}
         self.asked: list[dict[str, Any]] = []
         self.at_once = self.most_at_once = self.port = 0
 
@@ -65,11 +72,8 @@ class FakeServer:
 
     async def _respond(self, writer: asyncio.StreamWriter, path: str, body: dict[str, Any]) -> bool:
         if path != "/v1/completions":
-            answer = {
-                "/v1/models": {"data": [{"id": "tiny", "owned_by": "vllm", "max_model_len": 512}]},
-                "/version": {"version": "0.32.0"},
-            }
-            return _write(writer, 200, json.dumps(answer.get(path, {})))
+            found = self.answers.get(path.removeprefix("/v1").strip("/"))
+            return _write(writer, 404 if found is None else 200, json.dumps(found or {}))
         self.asked.append(body)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -102,14 +106,15 @@ def _write(writer: asyncio.StreamWriter, status: int, text: str, headers: str = 
 
 def _answer(body: dict[str, Any]) -> dict[str, Any]:
     """Text: the sum of the prompt's ids. A label: by that sum."""
-    total = sum(body["prompt"])
+    prompt = body["prompt"] if isinstance(body["prompt"], list) else body["prompt"].encode()
+    total = sum(prompt)
     choice: dict[str, Any] = {"text": str(total), "finish_reason": "stop"}
     if ids := body.get("allowed_token_ids"):
         listed = {f"token_id:{token}": -1.0 - ((total + i) % len(ids)) for i, token in enumerate(ids)}
         best = max(listed, key=listed.__getitem__)
         choice |= {"finish_reason": "length", "logprobs": {"tokens": [best], "top_logprobs": [listed]}}
     usage = {
-        "prompt_tokens": len(body["prompt"]),
+        "prompt_tokens": len(prompt),
         "completion_tokens": 1,
         "prompt_tokens_details": {"cached_tokens": 0},
     }
