@@ -24,15 +24,12 @@ from pipeline.engines.server.protocol import NoAnswerError, Protocol
 from pipeline.engines.server.retries import Backoff, Kind, Trouble
 from pipeline.engines.server.served import Served
 from pipeline.engines.server.thoughts import Thoughts
-from pipeline.engines.server.window import Window
 from pipeline.errors import RowError, RunError, UsageError
 from pipeline.tokens import load_tokenizer
 from schemas.envelope import ErrorClass
 
 THREAD_NAME = "textmill-server-engine"
 _COLLECT_SECONDS = 0.25
-_VLLM_START, _OTHER_START = 64, 16
-"""Requests at once at first; vLLM lets those wait that are too many, others may refuse them."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +72,7 @@ class ServerEngine:
         self._submitted: set[bytes] = set()
         self._done: queue.SimpleQueue[Answered | RunError] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
-        start = _VLLM_START if spec.served.is_vllm else _OTHER_START
-        self._endpoints = [Endpoint(url, Window(start)) for url in spec.endpoints]
+        self._endpoints = [Endpoint(url) for url in spec.endpoints]
         rules = Rules(needs.request_seconds, spec.patience_seconds, Backoff(*spec.backoff_seconds))
         self._asking = _HttpAsking(self._endpoints, spec, self._protocol, self._thoughts)
         self._dispatcher = Dispatcher(self._endpoints, self._asking, rules, self._deliver, self._done.put)
