@@ -28,6 +28,7 @@ from pipeline.errors import RowError, RunError, UsageError
 from pipeline.tokens import load_tokenizer
 from schemas.envelope import ErrorClass
 
+THREAD_NAME = "textmill-server-engine"
 _COLLECT_SECONDS = 0.25
 
 
@@ -76,7 +77,7 @@ class ServerEngine:
         self._asking = _HttpAsking(self._endpoints, spec, self._protocol, self._thoughts)
         self._dispatcher = Dispatcher(self._endpoints, self._asking, rules, self._deliver, self._done.put)
         self._stop, self._closed = asyncio.Event(), False
-        self._thread = threading.Thread(target=self._run, name="textmill-server-engine", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._thread.start()
 
     @property
