@@ -138,7 +138,7 @@ def _with_given_name(text: str, start: int, end: int, refused: frozenset[str]) -
 def _trimmed(text: str, start: int, end: int, refused: frozenset[str]) -> Found | None:
     """The name up to the first word that is none; None if that is the first."""
     for word in re.finditer(_WORD, text[start:end]):
-        if word.group() in refused or (len(word.group()) > 3 and word.group().isupper()):
+        if word.group().capitalize() in refused or (len(word.group()) > 3 and word.group().isupper()):
             end = start + len(text[start : start + word.start()].rstrip())
             break
     return Found(Kind.NAME, start, end) if end - start > 1 else None

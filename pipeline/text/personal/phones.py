@@ -31,7 +31,8 @@ _NO_PHONE = re.compile(
 
 _MOBILE = re.compile(r"0[67]\d{8}\Z|07\d{9}\Z|01[567]\d{8,9}\Z")
 """Bare, yet hardly anything but a mobile number: of France, Britain, Germany."""
-_THOUSANDS_OF_SPAIN = re.compile(r"[6-9]\d\d \d{3} \d{3}\Z")
+_THREE_BY_THREE = re.compile(r"[6-9]\d\d \d{3} \d{3}\Z")
+"""As Spain and Portugal write numbers, and few write hundreds of millions."""
 _DIGITS = range(7, 16)
 
 
@@ -61,7 +62,7 @@ def _is_phone(value: str, text: str, start: int, regions: Sequence[str], own: bo
     if value.startswith("+"):
         return _is_possible(value)
     cued = _CUE.search(before(text, start)) is not None
-    if _NO_PHONE.match(value) and not (_THOUSANDS_OF_SPAIN.match(value) and (cued or own)):
+    if _NO_PHONE.match(value) and not _THREE_BY_THREE.match(value):
         return False
     if value.startswith("00") and _is_valid("+" + digits[2:], None):
         return True
