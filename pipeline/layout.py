@@ -12,8 +12,8 @@ from schemas.arrow import arrow_type
 from schemas.envelope import (
     ANSWER_COLUMN,
     ERROR_COLUMN,
-    ID_COLUMN,
     GENERATED_KEY,
+    ID_COLUMN,
     META_COLUMN,
     NOTICE_COLUMN,
     PLACE_COLUMN,
