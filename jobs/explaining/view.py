@@ -50,8 +50,8 @@ def _line(console: Console, name: str, value: str) -> None:
 
 
 def _print_asked(console: Console, number: int, one: Asked, whole: bool) -> None:
-    marks = ", ".join(mark for mark, is_so in (("guarded", one.guarded), ("cut", one.truncated)) if is_so)
-    _head(console, f"request {number}: {one.name}, round {one.round}{f' ({marks})' if marks else ''}")
+    marks = "".join(f", {mark}" for mark, is_so in (("guarded", one.guarded), ("cut", one.truncated)) if is_so)
+    _head(console, f"request {number}: {one.name}, round {one.round}{marks}")
     if one.prompt:
         _line(console, "prompt", _shortened(one.prompt, whole))
     _line(console, "decoding", _decoding(one.decoding, whole))

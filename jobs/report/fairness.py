@@ -18,9 +18,9 @@ def fairness_section(subject: Subject) -> Section | None:
     if found is None or not found.groups:
         return None
     lead = (
-        f"{plural(found.texts, 'sentences')} of our own were judged by the same recipe, each told of every group: "
-        f"names, pronouns, places and so on. {plural(found.pairs, 'pairs')} of them differ in the group alone. "
-        "Intervals are 95 %, drawn over sentences."
+        f"{plural(found.texts, 'sentences')} were judged by the same recipe, each told of every group: names, "
+        f"pronouns, places. {plural(found.pairs, 'pairs')} of them differ in the group alone. Intervals are "
+        "95 %, drawn over sentences."
     )
     return Section("Does it treat people alike?", [*_figures(found), _table(found), _worst(found)], lead)
 

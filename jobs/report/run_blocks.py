@@ -158,12 +158,23 @@ def _facts(subject: Subject) -> list[Block]:
         items.append(("redriven", f"{redrive.redriven:,} failed results, of which {redrive.recovered:,} are ok now"))
     if manifest.calibration:
         items.append(("calibration", f"{manifest.calibration.file}, of {manifest.calibration.rows:,} rows"))
-    items += _energy(manifest)
+    items += [*_card(manifest), *_energy(manifest)]
     deaths, damaged = manifest.incidents.engine_deaths, manifest.incidents.damaged_store_parts
     if deaths or damaged:
         items.append(("incidents", f"the engine died {deaths:,} times; {damaged:,} damaged parts of the store"))
     items += [("left out", skipped.reason) for skipped in manifest.skipped_inputs[:10]]
     return [Facts("What it was run with", [(name, shown(value, 400)) for name, value in items])]
+
+
+def _card(manifest: Manifest) -> list[tuple[str, str]]:
+    """What is known of the model."""
+    card = manifest.model.card
+    if card is None:
+        return []
+    guarded = manifest.counts.guarded
+    told = [("guarded", f"{guarded:,} requests without what gives the model orders in their texts")] if guarded else []
+    items = [("model card", card.title), ("languages", card.languages), ("known limits", " ".join(card.limits))]
+    return [(name, value) for name, value in items if value] + told
 
 
 def _energy(manifest: Manifest) -> list[tuple[str, str]]:
