@@ -50,7 +50,7 @@ def measure(file: Path, folder: Path, workers: int) -> dict[str, object]:
     command = [sys.executable, "-m", "jobs.cli", "sentiment", str(file), str(output), "--engine", "scripted", "--json"]
     command += ["--store", str(folder / f"store{workers}"), *(["--workers", str(workers)] if workers else [])]
     started, peaks = time.monotonic(), {}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ) as process:
         watched = psutil.Process(process.pid)
         while process.poll() is None:
             for name, memory in kinds(watched):

@@ -13,6 +13,7 @@ from pipeline.errors import UsageError
 
 RUNNERS = ("FlinkRunner", "SparkRunner", "DataflowRunner", "PortableRunner", "PrismRunner")
 _DASK = "DaskRunner"
+_SECRET = ("secret", "access_key", "session_token", "password", "connection_string")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ def choose_where(
             raise UsageError(f"a budget of {counted[0]} needs --workers or one process", "minutes hold everywhere")
         if runner == "DataflowRunner" and (here := [path for path in paths if "://" not in path]):
             raise UsageError(f"Dataflow's workers cannot see {here[0]}", "use gs:// for inputs, output and --store")
+    for option in options:
+        name = option.partition("=")[0]
+        if any(word in name for word in _SECRET):
+            raise UsageError(f"{name} would be written into the manifest", "give secrets by the environment")
     FileSystems.set_options(_checked(options))
     return Where(workers or 0, runner, tuple(options))
 
