@@ -37,17 +37,19 @@ class Purse:
     Args:
         budget: the run's.
         clock: seconds since the epoch.
+        share: which process this is, from 0, of how many that spend it.
     """
 
-    def __init__(self, budget: Budget, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, budget: Budget, clock: Callable[[], float] = time.time, share: tuple[int, int] = (0, 1)) -> None:
         self._budget, self._clock = budget, clock
+        self._part = part_of(budget, *share)
         self._counts_rows = any(name == "rows" for name, _ in budget.bounds)
         self._begun: set[RowRef] = set()
 
     def refuse(self, pending: Pending) -> Failure | None:
         """Why a request may not be sent any more; None: it may, and counts from now on."""
-        for name, bound in self._budget.bounds:
-            if self._spent(name) >= bound and not (name == "rows" and self._has_begun(pending)):
+        for (name, bound), (_, part) in zip(self._budget.bounds, self._part.bounds, strict=True):
+            if self._spent(name) >= part and not (name == "rows" and self._has_begun(pending)):
                 metrics.count(reached(name))
                 return Failure(ErrorClass.OVER_BUDGET, f"the run's budget of {bound:,g} {name} was spent before")
         if self._counts_rows:
@@ -97,7 +99,7 @@ def rest_of(budget: Budget, spent: Counter[str]) -> Budget:
 @lru_cache(maxsize=1)
 def purse_of(budget: Budget) -> Purse:
     """This process's purse: one for all rounds and waves of a run."""
-    return Purse(part_of(budget, *_share))
+    return Purse(budget, share=_share)
 
 
 def reached(name: str) -> str:

@@ -94,14 +94,14 @@ class ObjectFolder:
         """Let go of the place; the files of a run that was not committed go.
 
         Args:
-            keep: if any, the log stays on this machine.
+            keep: if the log is among it, that stays on this machine.
         """
         self._released.set()
         with suppress(BeamIOError, OSError, ValueError):
             if not self._committed:
                 self._delete(self._list(f"{self.parts}/"))
             self._delete([self._claim])
-        if not keep:
+        if LOG_NAME not in keep:
             shutil.rmtree(self.building, ignore_errors=True)
 
     def remove_left_over(self) -> None:

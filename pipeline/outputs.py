@@ -13,7 +13,7 @@ from pipeline import lifetime, metrics
 from pipeline.elements import Block, Outcome
 from pipeline.errors import RunError
 from pipeline.layout import DEAD_LETTERS, RESULTS, OutputLayout
-from pipeline.parts import Part, read_batches
+from pipeline.parts import Part, pack, read_batches, unpack
 from pipeline.redaction import Redaction
 from pipeline.tables import PartWriter, take
 
@@ -30,7 +30,10 @@ class WriteResults(beam.DoFn):
         self._folder = folder
         self._layout = layout
         self._redaction = redaction
-        self._parts = {part.index: part for part in parts}
+        self._packed = pack(parts)
+
+    def setup(self) -> None:
+        self._parts = {part.index: part for part in unpack(self._packed)}
 
     def process(self, grouped: tuple[int, Iterable[Block[Outcome]]]) -> Iterator[int]:
         lifetime.check_stop()

@@ -16,7 +16,7 @@ from pipeline import lifetime, metrics
 from pipeline.columns import as_binary, is_text
 from pipeline.elements import Block, Row, RowRef, in_blocks
 from pipeline.errors import RunError
-from pipeline.parts import Part, read_batches
+from pipeline.parts import Part, pack, read_batches, unpack
 from pipeline.redaction import Redaction
 from pipeline.text_values import plain_values
 
@@ -45,9 +45,10 @@ class ReadRows(beam.PTransform[Any, Any]):
     def expand(self, pbegin: beam.pvalue.PBegin) -> Any:
         return (
             pbegin
-            | beam.Create(self._parts)
+            | beam.Create([pack(self._parts)])
+            | "Unpack" >> beam.FlatMap(unpack)
             | beam.Reshuffle()
-            | beam.FlatMap(_read_blocks, self._columns, self._partition, self._redaction)
+            | "Read" >> beam.FlatMap(_read_blocks, self._columns, self._partition, self._redaction)
         )
 
 

@@ -42,6 +42,8 @@ class PartWriter:
         self._pending: list[pa.RecordBatch] = []
 
     def __enter__(self) -> "PartWriter":
+        if self._scratch is None:
+            Path(self._path).unlink(missing_ok=True)  # an earlier try may have had rows for it
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:

@@ -24,7 +24,14 @@ def copy_whole(file: str, path: str) -> None:
     with Path(file).open("rb") as source, FileSystems.create(target, mime_type=_ANY_TYPE) as stream:
         shutil.copyfileobj(source, stream, _CHUNK_BYTES)
     if target != path:
-        FileSystems.rename([target], [path])
+        _put_in_place(target, path)
+
+
+def _put_in_place(scratch: str, path: str) -> None:
+    """Rename; what is there goes first where a filesystem would refuse (HDFS): nothing is there for a moment."""
+    if "://" in path and FileSystems.exists(path):
+        FileSystems.delete([path])
+    FileSystems.rename([scratch], [path])
 
 
 def _scratch(path: str) -> str:
@@ -52,7 +59,7 @@ def write_whole(path: str, content: bytes) -> None:
     try:
         with FileSystems.create(scratch, mime_type=_ANY_TYPE) as stream:
             stream.write(content)
-        FileSystems.rename([scratch], [path])
+        _put_in_place(scratch, path)
     except BaseException:
         with contextlib.suppress(Exception):
             FileSystems.delete([scratch])

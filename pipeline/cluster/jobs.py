@@ -12,8 +12,8 @@ class ParallelJob(BeamJob):
     """Runs on `direct_num_workers`, which Beam 2.77 heeds in its direct runner only: its job server uses one."""
 
     def _invoke_runner(self) -> Any:
-        self.set_state(beam_job_api_pb2.JobState.RUNNING)
-        options = self.pipeline_options()
+        self.set_state(beam_job_api_pb2.JobState.RUNNING)  # type: ignore[no-untyped-call]
+        options = self.pipeline_options()  # type: ignore[no-untyped-call]
         runner = FnApiRunner(provision_info=self._provision_info)
         runner._num_workers = options.view_as(DirectOptions).direct_num_workers or 1
         return runner.run_via_runner_api(self._pipeline_proto, options)

@@ -36,7 +36,11 @@ def run_on_runner(plan: Plan, where: Where) -> Counter[str]:
         UsageError: if Beam cannot make the runner, or does not take its options.
         Interrupted: if a stop was asked for; the job is cancelled, and what was answered is kept.
     """
-    result = make_pipeline(plan, where).run()
+    pipeline = make_pipeline(plan, where)
+    try:
+        result = pipeline.run()
+    except ImportError as error:
+        raise lifetime.fail(UsageError(f"Beam cannot run on {where.runner}: {error}")) from None
     counted: Counter[str] = Counter()
     failed: list[BaseException] = []
     done = threading.Event()
@@ -60,10 +64,8 @@ def run_on_runner(plan: Plan, where: Where) -> Counter[str]:
 
 def _recounted(tally: Counter[str], plan: Plan) -> Counter[str]:
     """The counters, with rows and results as they are in the files."""
-    ends = (metrics.OK, metrics.FAILED, metrics.failed_as(""), "check.")
-    kept = Counter(
-        {name: number for name, number in tally.items() if not (name in ends[:2] or name.startswith(ends[2:]))}
-    )
+    from_files = (metrics.FAILED, "check.")
+    kept = Counter({name: n for name, n in tally.items() if name != metrics.OK and not name.startswith(from_files)})
     kept[metrics.ROWS] = plan.rows
     written = FileSystems.match([f"{plan.folder}/{RESULTS}/*.parquet"])[0].metadata_list
     return kept + count_files([file.path for file in written], CHECKS_COLUMN in plan.layout.result.names)
@@ -79,7 +81,7 @@ def make_pipeline(plan: Plan, where: Where) -> beam.Pipeline:
         options = PipelineOptions([f"--runner={where.runner}", *where.options], pipeline_type_check=False)
         pipeline = beam.Pipeline(options=options)
     except (ImportError, ValueError, SystemExit) as error:
-        raise UsageError(f"Beam cannot make a {where.runner}: {error}") from None
+        raise UsageError(f"Beam cannot make a {where.runner}: {' '.join(str(error).split())}") from None
     build_flow(pipeline, replace(plan, processes=_PROCESSES, engine=placed(plan.engine)))
     return pipeline
 

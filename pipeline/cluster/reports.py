@@ -68,7 +68,7 @@ def read_report(file: Path) -> Report:
     except (OSError, ValueError):
         return Report()
     failure = tuple(found["failure"]) if found["failure"] else None
-    return Report(found["counters"], found["peak_memory_bytes"], failure)  # type: ignore[arg-type]
+    return Report(found["counters"], found["peak_memory_bytes"], failure)
 
 
 def sum_of(reports: list[Report]) -> Counter[str]:

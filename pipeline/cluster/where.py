@@ -1,16 +1,19 @@
 """Where a pipeline runs: in this process, on worker processes of this machine, or on one of Beam's runners."""
 
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.errors import UsageError, first_line
+from pipeline.errors import UsageError
 
 RUNNERS = ("FlinkRunner", "SparkRunner", "DataflowRunner", "PortableRunner", "PrismRunner")
 _DASK = "DaskRunner"
+_SECRET = ("secret", "access_key", "session_token", "password", "connection_string")
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,25 @@ def choose_where(
             raise UsageError(f"a budget of {counted[0]} needs --workers or one process", "minutes hold everywhere")
         if runner == "DataflowRunner" and (here := [path for path in paths if "://" not in path]):
             raise UsageError(f"Dataflow's workers cannot see {here[0]}", "use gs:// for inputs, output and --store")
-    try:
-        FileSystems.set_options(PipelineOptions(list(options)))
-    except (SystemExit, ValueError) as error:
-        raise UsageError(f"Beam does not take these options: {first_line(error)}") from None
+    for option in options:
+        name = option.partition("=")[0]
+        if any(word in name for word in _SECRET):
+            raise UsageError(f"{name} would be written into the manifest", "give secrets by the environment")
+    FileSystems.set_options(_checked(options))
     return Where(workers or 0, runner, tuple(options))
+
+
+def _checked(options: Sequence[str]) -> PipelineOptions:
+    """Beam's options, read: argparse would print a page and end the process."""
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            found = PipelineOptions(list(options))
+            found.get_all_options()
+    except (SystemExit, ValueError) as error:
+        last = (said.getvalue() or str(error)).strip().splitlines()[-1]
+        raise UsageError(f"Beam does not take these options: {last.partition('error: ')[2] or last}") from None
+    return found
 
 
 def _check_runner(runner: str) -> None:

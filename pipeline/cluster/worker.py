@@ -4,6 +4,7 @@ Standard input has a line of JSON for each harness that is to be run. When it en
 is killed leaves no worker behind.
 """
 
+import gc
 import importlib.util
 import json
 import logging
@@ -62,6 +63,7 @@ def main() -> None:
     with keeping_engine(), few_collections():
         while (asked := harnesses.get()) is not None:
             _run_harness(asked["control"], asked["worker_id"])
+            gc.collect()
             report_now(file)
     lifetime.close_all()
     done.set()
