@@ -47,6 +47,8 @@ def entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CatalogueModel:
         title="Tiny",
         licence="Apache-2.0",
         about="For this test.",
+        spoken="English",
+        limits=("It is a test.",),
         weights_sha256=hashlib.sha256(WEIGHTS).hexdigest(),
         weights_bytes=len(WEIGHTS),
         converted_bytes=len(WEIGHTS),
