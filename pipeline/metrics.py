@@ -103,10 +103,15 @@ def following(counted: Callable[[], Tally[str]]) -> Iterator[None]:
         _elsewhere = Tally
 
 
+def own() -> Tally[str]:
+    """What this process alone has counted since `reset_board`."""
+    with _lock:
+        return Tally(_board)
+
+
 def board() -> Tally[str]:
     """What this process has counted since `reset_board`, and those that it follows."""
-    with _lock:
-        return Tally(_board) + _elsewhere()
+    return own() + _elsewhere()
 
 
 def reset_board() -> None:

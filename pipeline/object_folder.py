@@ -50,7 +50,7 @@ class ObjectFolder:
         self.building = Path(tempfile.mkdtemp(prefix="textmill-run-"))
         self._claim = f"{self.output}/{_CLAIM_NAME}"
         self._released = threading.Event()
-        self._committed = False
+        self._claimed = self._committed = False
         self._replaces: str | None = None
 
     @property
@@ -68,6 +68,7 @@ class ObjectFolder:
             self._replaces = self._check_replaceable()
             self._refuse_claimed()
             self._write_claim()
+            self._claimed = True
         except (BeamIOError, OSError, ValueError) as error:
             raise UsageError(f"cannot write to {self.output}: {first_line(error)}") from None
         threading.Thread(target=self._keep_claim, daemon=True).start()
@@ -98,9 +99,10 @@ class ObjectFolder:
         """
         self._released.set()
         with suppress(BeamIOError, OSError, ValueError):
-            if not self._committed:
+            if self._claimed and not self._committed:
                 self._delete(self._list(f"{self.parts}/"))
-            self._delete([self._claim])
+            if self._claimed:  # not another run's
+                self._delete([self._claim])
         if LOG_NAME not in keep:
             shutil.rmtree(self.building, ignore_errors=True)
 

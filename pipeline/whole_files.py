@@ -28,7 +28,7 @@ def copy_whole(file: str, path: str) -> None:
 
 
 def _put_in_place(scratch: str, path: str) -> None:
-    """Rename; what is there goes first where a filesystem would refuse (HDFS): nothing is there for a moment."""
+    """Rename; where HDFS would refuse, what is there goes first: for a moment nothing is there."""
     if "://" in path and FileSystems.exists(path):
         FileSystems.delete([path])
     FileSystems.rename([scratch], [path])

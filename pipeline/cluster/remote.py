@@ -46,7 +46,7 @@ def run_on_runner(plan: Plan, where: Where) -> Counter[str]:
     done = threading.Event()
     waiting = threading.Thread(target=_wait, args=(result, failed, done), daemon=True)
     waiting.start()
-    with metrics.following(partial(Counter[str], counted)):
+    with metrics.following(partial(_elsewhere, counted)):
         polls = 0
         while not done.wait(_POLL_SECONDS):
             polls += 1
@@ -84,6 +84,11 @@ def make_pipeline(plan: Plan, where: Where) -> beam.Pipeline:
         raise UsageError(f"Beam cannot make a {where.runner}: {' '.join(str(error).split())}") from None
     build_flow(pipeline, replace(plan, processes=_PROCESSES, engine=placed(plan.engine)))
     return pipeline
+
+
+def _elsewhere(counted: Counter[str]) -> Counter[str]:
+    """What was not counted in this process, where Beam's loopback workers are."""
+    return counted - metrics.own()
 
 
 def _wait(result: Any, failed: list[BaseException], done: threading.Event) -> None:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pipeline.engines.base import Engine, EngineNeeds, EngineSpec
 from pipeline.engines.vllm_engine import VllmSpec
@@ -15,7 +15,7 @@ from pipeline.gpus import gpu_ids
 
 _PARALLEL = ("tensor_parallel_size", "pipeline_parallel_size")
 
-_taken: dict[str, TextIO] = {}
+_taken: dict[str, int] = {}
 """The locks of this process: they go when it ends, however it ends."""
 
 
@@ -83,11 +83,11 @@ def take_devices(ids: Sequence[str], number: int, folder: Path | None = None) ->
 
 
 def _take(file: Path) -> bool:
-    stream = file.open("a")
+    lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        stream.close()
+        os.close(lock)
         return False
-    _taken[str(file)] = stream
+    _taken[str(file)] = lock
     return True
