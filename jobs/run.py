@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import apache_beam as beam
@@ -15,11 +16,12 @@ from jobs.answer_figures import AnswerFigures, answer_figures
 from jobs.cascading.setup import prepare_cascade, settle
 from jobs.config import JobConfig
 from jobs.manifest import make_manifest
-from jobs.prepare import Prepared
+from jobs.prepare import Prepared, where_of
 from jobs.run_output import RunOutput
 from jobs.running import Run, running
 from jobs.terminal import Terminal
 from pipeline import lifetime, metrics
+from pipeline.cluster.where import Where
 from pipeline.errors import Interrupted, RunError
 from pipeline.flow import Plan, build_flow
 from pipeline.inference import keeping_engine
@@ -40,22 +42,23 @@ def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
         RunError: if the run cannot go on; what was computed is in the store.
         Interrupted: if it was stopped by Ctrl-C or SIGTERM.
     """
+    where_of(config)  # filesystems have their options from here on
     with running(config.output, config.task, terminal) as run:
-        models = prepare_cascade(config, run.run_id, run.folder.building, terminal.say)
+        models = prepare_cascade(config, run.run_id, run.folder.parts, terminal.say)
         prepared, tally = _share(config, models, run, terminal)
         manifest = run.folder.commit(prepared.plan.layout, partial(make_manifest, config, prepared, run, tally))
-        _remember(config.store, RunOutput(run.folder.output, manifest))
+        _remember(config.store, run.folder.output, manifest)
     return manifest
 
 
-def _remember(store: str, output: RunOutput) -> None:
+def _remember(store: str, output: Path | str, manifest: Manifest) -> None:
     """Put the run into the store's history: nothing that goes wrong with that undoes a run that is committed."""
     try:
-        figures = answer_figures(output)
+        figures = answer_figures(RunOutput(output, manifest)) if isinstance(output, Path) else AnswerFigures()
     except RunError as error:
         _LOG.warning("the run is in the history without its answers: %s", error.message)
         figures = AnswerFigures()
-    record(store, entry_of(output.manifest, this_host(), figures.means, figures.shares))
+    record(store, entry_of(manifest, this_host(), figures.means, figures.shares))
 
 
 def answer(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[str]:
@@ -65,7 +68,7 @@ def answer(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[str]:
         RunError: if it cannot go on; what was computed is in the store.
         Interrupted: if it was stopped by Ctrl-C or SIGTERM.
     """
-    return _answer(prepared, run, terminal, partial(_run_beam, prepared.plan))
+    return _answer(prepared, run, terminal, partial(_run_beam, prepared.where, run, prepared.plan))
 
 
 def _share(
@@ -78,8 +81,8 @@ def _share(
 
     def work() -> tuple[Prepared, Counter[str]]:
         with keeping_engine():
-            prepared, spent = settle(config, models, _run_beam, terminal.say)
-            return prepared, spent + _run_beam(prepared.plan)
+            prepared, spent = settle(config, models, partial(_run_beam, last.where, run), terminal.say)
+            return prepared, spent + _run_beam(prepared.where, run, prepared.plan)
 
     return _answer(last, run, terminal, work)
 
@@ -124,8 +127,23 @@ def _run_pipeline(prepared: Prepared, run: Run, terminal: Terminal, work: Callab
         raise RunError(f"the pipeline failed: {last}", f"log: {log}") from error
 
 
-def _run_beam(plan: Plan) -> Counter[str]:
-    """Run the flow on this machine, a wave of rows at a time: FnApiRunner holds all that it groups in memory.
+def _run_beam(where: Where, run: Run, plan: Plan) -> Counter[str]:
+    """Run a plan where it is to be run."""
+    if where.shares_memory:
+        return _run_here(plan, where.options)
+    if where.workers:
+        from pipeline.cluster.local import run_on_workers
+
+        work = run_on_workers(plan, where.workers, run.folder.log, where.options)
+        run.workers.extend(work.workers)
+        return work.tally
+    from pipeline.cluster.remote import run_on_runner
+
+    return run_on_runner(plan, where)
+
+
+def _run_here(plan: Plan, options: Sequence[str]) -> Counter[str]:
+    """Run the flow in this process, a wave of rows at a time: FnApiRunner holds all that it groups in memory.
 
     It is named, for the default runner first tries to download a binary. Types are mypy's business: Beam's checker does
     not know generic classes.
@@ -134,7 +152,8 @@ def _run_beam(plan: Plan) -> Counter[str]:
     with keeping_engine(), few_collections():
         for wave in plan.waves():
             lifetime.check_stop()
-            pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([], pipeline_type_check=False))
+            beams = PipelineOptions(list(options), pipeline_type_check=False)
+            pipeline = beam.Pipeline(runner=FnApiRunner(), options=beams)
             build_flow(pipeline, wave)
             result = pipeline.run()
             result.wait_until_finish()

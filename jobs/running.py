@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from apache_beam.io.filesystems import FileSystems
+
 from jobs.signals import Signals
 from jobs.terminal import Terminal, chatter_to
 from pipeline import lifetime
+from pipeline.cluster.reports import Report
 from pipeline.energy import EnergyMeter
 from pipeline.errors import Interrupted, RunError, UsageError, first_line
 from pipeline.layout import LOG_NAME
+from pipeline.object_folder import ObjectFolder
 from pipeline.pace import PaceMeter
 from pipeline.run_folder import RunFolder
 from pipeline.run_state import StateFile
@@ -47,11 +51,12 @@ class Run:
     run_id: str
     started: datetime
     clock: Stopwatch
-    folder: RunFolder
+    folder: RunFolder | ObjectFolder
     state: StateFile
     signals: Signals
     meter: PaceMeter = field(default_factory=PaceMeter)
     energy: EnergyMeter = field(default_factory=EnergyMeter)
+    workers: list[Report] = field(default_factory=list)
 
 
 @contextmanager
@@ -67,7 +72,7 @@ def running(output: str, task: str, terminal: Terminal) -> Iterator[Run]:
         Interrupted: if Ctrl-C or SIGTERM came before anything was asked.
     """
     started = datetime.now(UTC)
-    folder = RunFolder(_place(output), f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
+    folder = _folder(output, f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
     signals = Signals(terminal)
     keep: set[str] = set()
     lifetime.begin()
@@ -104,11 +109,14 @@ def _say_how_it_ended(run: Run, error: BaseException) -> set[str]:
     return {RUN_STATE_NAME, LOG_NAME}
 
 
-def _place(output: str) -> Path:
-    """The output folder's absolute path; raises `UsageError` if it is not a local one."""
-    if "://" in output:
-        raise UsageError(f"the output {output} is not a local folder", "write to a local disk and copy it from there")
+def _folder(output: str, run_id: str) -> RunFolder | ObjectFolder:
+    """Where the run is built; raises `UsageError` if there is no such place."""
     try:
-        return Path(output).expanduser().absolute()
+        if "://" in output:
+            FileSystems.get_filesystem(output)
+            return ObjectFolder(output, run_id)
+        return RunFolder(Path(output).expanduser().absolute(), run_id)
+    except ValueError as error:
+        raise UsageError(f"cannot use the output {output}: {first_line(error)}") from None
     except RuntimeError as error:
         raise UsageError(f"there is no place {output}: {error}") from None

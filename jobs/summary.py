@@ -4,16 +4,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.dataset as ds
 from rich.console import Console
 from rich.text import Text
 
 from jobs.savings import Savings, savings_of
 from jobs.terminal import duration, plain_table, printable
-from pipeline.layout import DEAD_LETTERS, RESULTS
+from pipeline.survey import open_parquet
 from schemas.cascade import CascadeUse
 from schemas.envelope import ERROR_COLUMN, ID_COLUMN, Status
-from schemas.manifest import CheckCounts, Manifest
+from schemas.manifest import CheckCounts, FileInfo, Manifest
 
 _TEXT_WIDTH = 72
 _BLOCK_WIDTH = 1000
@@ -21,14 +20,14 @@ _SHORT = 40
 _FAILED_CHECKS = "failed checks"
 
 
-def print_summary(console: Console, manifest: Manifest, output: Path) -> None:
+def print_summary(console: Console, manifest: Manifest, output: Path | str) -> None:
     """Counts, tokens, time and where the results are."""
     for name, value in _summary_lines(manifest, output):
         line = Text.assemble((f"{name:<14}", "bold"), printable(value))
         console.print(line, soft_wrap=True)  # one line each, so that a path can be copied
 
 
-def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]]:
+def _summary_lines(manifest: Manifest, output: Path | str) -> Iterator[tuple[str, str]]:
     counts, tokens, seconds = manifest.counts, manifest.tokens, manifest.seconds
     failed = ", ".join(f"{n:,} {name}" for name, n in counts.failed_by_class.items())
     several = f"{counts.results:,} results: " if counts.results != counts.rows else ""
@@ -62,9 +61,14 @@ def _summary_lines(manifest: Manifest, output: Path) -> Iterator[tuple[str, str]
         yield "cut", f"{counts.truncated:,} texts did not fit the context (meta.truncated)"
     for name, new in manifest.renamed_columns.items():
         yield "renamed", f"the input's column {name} is {new} in the output"
-    yield "results", str(output / RESULTS)
+    yield "results", _folder_of(manifest.results, output)
     if counts.failed:
-        yield "dead letters", str(output / DEAD_LETTERS)
+        yield "dead letters", _folder_of(manifest.dead_letters, output)
+
+
+def _folder_of(files: Sequence[FileInfo], output: Path | str) -> str:
+    """Where the files are: all in one folder."""
+    return f"{output}/{files[0].path.rpartition('/')[0]}"
 
 
 def _histories(manifest: Manifest) -> Iterator[tuple[str, str]]:
@@ -99,6 +103,8 @@ def _troubles(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "engine", f"died {deaths:,} times and was started again"
     if damaged:
         yield "store", f"{damaged:,} damaged parts were skipped; what they held was asked again"
+    if lost := manifest.incidents.workers_lost:
+        yield "workers", f"lost {lost:,} times and started again"
     if manifest.incomplete:
         yield "stopped", f"{manifest.incomplete}; the same command goes on with them"
     for skipped in manifest.skipped_inputs:
@@ -111,9 +117,15 @@ def _checks(manifest: Manifest) -> list[tuple[str, CheckCounts]]:
     return sorted(known, key=lambda item: item[1].passed / (item[1].passed + item[1].failed))
 
 
-def print_rows(console: Console, manifest: Manifest, output: Path, num_rows: int) -> None:
+def print_rows(console: Console, manifest: Manifest, output: Path | str, num_rows: int) -> None:
     """The first results of a run, for people."""
-    print_results(console, manifest, ds.dataset(output / RESULTS).head(num_rows).to_pylist())
+    rows: list[dict[str, Any]] = []
+    for file in manifest.results:
+        if num_rows > len(rows):
+            with open_parquet(f"{output}/{file.path}") as parquet:
+                batch = next(parquet.iter_batches(num_rows - len(rows)), None)
+                rows += batch.to_pylist() if batch else []
+    print_results(console, manifest, rows)
 
 
 def print_results(console: Console, manifest: Manifest, found: Sequence[dict[str, Any]]) -> None:

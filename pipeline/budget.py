@@ -1,8 +1,9 @@
 """What a run may spend, and whether it has: asked before each request, never in the middle of one."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pipeline import metrics
@@ -36,21 +37,25 @@ class Purse:
     Args:
         budget: the run's.
         clock: seconds since the epoch.
+        share: which process this is, from 0, of how many that spend it.
     """
 
-    def __init__(self, budget: Budget, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, budget: Budget, clock: Callable[[], float] = time.time, share: tuple[int, int] = (0, 1)) -> None:
         self._budget, self._clock = budget, clock
+        self._part = part_of(budget, *share)
         self._counts_rows = any(name == "rows" for name, _ in budget.bounds)
         self._begun: set[RowRef] = set()
 
     def refuse(self, pending: Pending) -> Failure | None:
         """Why a request may not be sent any more; None: it may, and counts from now on."""
-        for name, bound in self._budget.bounds:
-            if self._spent(name) >= bound and not (name == "rows" and self._has_begun(pending)):
+        for (name, bound), (_, part) in zip(self._budget.bounds, self._part.bounds, strict=True):
+            if self._spent(name) >= part and not (name == "rows" and self._has_begun(pending)):
                 metrics.count(reached(name))
                 return Failure(ErrorClass.OVER_BUDGET, f"the run's budget of {bound:,g} {name} was spent before")
         if self._counts_rows:
+            before = len(self._begun)
             self._begun.update(asker.case.ref for asker in pending.askers)
+            metrics.count(metrics.ROWS_BEGUN, len(self._begun) - before)
         return None
 
     def _has_begun(self, pending: Pending) -> bool:
@@ -66,10 +71,35 @@ class Purse:
         return board[metrics.PROMPT_TOKENS] + board[metrics.OUTPUT_TOKENS]
 
 
+_share = (0, 1)
+
+
+def share(number: int, of: int) -> None:
+    """This process is one of several, numbered from 0, that spend the budget: each has a part of it."""
+    global _share
+    _share = (number, of)
+
+
+def part_of(budget: Budget, number: int, of: int) -> Budget:
+    """What one of several processes may spend; their parts are the whole. Minutes pass for all at once."""
+
+    def part(bound: float) -> float:
+        return (number + 1) * bound // of - number * bound // of
+
+    bounds = ((name, bound if name == "minutes" or of == 1 else part(bound)) for name, bound in budget.bounds)
+    return replace(budget, bounds=tuple(bounds))
+
+
+def rest_of(budget: Budget, spent: Counter[str]) -> Budget:
+    """What is left of it after work that was lost but for its answers."""
+    gone = {"tokens": spent[metrics.PROMPT_TOKENS] + spent[metrics.OUTPUT_TOKENS], "rows": spent[metrics.ROWS_BEGUN]}
+    return replace(budget, bounds=tuple((name, max(0, bound - gone.get(name, 0))) for name, bound in budget.bounds))
+
+
 @lru_cache(maxsize=1)
 def purse_of(budget: Budget) -> Purse:
     """This process's purse: one for all rounds and waves of a run."""
-    return Purse(budget)
+    return Purse(budget, share=_share)
 
 
 def reached(name: str) -> str:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline import lifetime
+from pipeline import lifetime, metrics
 from pipeline.elements import Block, Completion, Pending
 from pipeline.errors import RunError, UsageError, first_line
 from pipeline.prompts import Recipe
@@ -122,6 +122,7 @@ class CompletionWriter:
         """Append what was gathered."""
         if self._gathered:
             self._folder.write_part(list(self._gathered), list(self._gathered.values()))
+            metrics.count(metrics.STORED, len(self._gathered))
             self._gathered = {}
         self._flushed_at = self._clock()
 

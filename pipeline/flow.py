@@ -21,6 +21,8 @@ from pipeline.task import AnyTask
 from pipeline.validation import ValidateRows
 
 _ROWS_IN_BUCKET = 1_000
+_BUCKETS_OF_PROCESS = 16
+"""At least, where there are several: what one asks is then about as much as what another one asks."""
 _ROWS_IN_WAVE = 200_000
 _BYTES_IN_WAVE = 64 << 20
 """Of the input, uncompressed; a row that asks many questions is held many times."""
@@ -45,6 +47,7 @@ class Plan:
         cheaper: models that answer first, of a cascade; what they are not sure of comes to `engine`.
         partition: the column by which the cascade has its thresholds.
         settles: rows are counted as done; not of a sample that is learnt from.
+        processes: how many may work on it at once.
     """
 
     task: AnyTask
@@ -61,6 +64,7 @@ class Plan:
     cheaper: tuple[Level, ...] = ()
     partition: str | None = None
     settles: bool = True
+    processes: int = 1
 
     @property
     def rows(self) -> int:
@@ -115,7 +119,7 @@ def _round(plan: Plan, level: Level | None) -> Round:
     of = level or plan
     model = level.model if level else plan.layout.model if plan.cheaper else None
     settles = plan.settles and level is None
-    num_buckets = 1 + plan.rows // _ROWS_IN_BUCKET
+    num_buckets = max(1 + plan.rows // _ROWS_IN_BUCKET, _BUCKETS_OF_PROCESS * (plan.processes - 1))
     return Round(of.task, of.rules, of.engine, plan.run_id, of.store, plan.budget, num_buckets, model, settles)
 
 

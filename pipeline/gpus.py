@@ -24,3 +24,13 @@ def visible_gpus() -> list[Any]:
         return [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
     except pynvml.NVMLError:
         return []
+
+
+def gpu_ids() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES calls the GPUs that this process may use; none without a driver."""
+    import pynvml
+
+    try:
+        return [str(pynvml.nvmlDeviceGetUUID(handle)) for handle in visible_gpus()]
+    except pynvml.NVMLError:
+        return []

@@ -81,6 +81,11 @@ class EngineHolder:
         """End the use of the engine."""
         lease.lock.release()
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a step has the engine."""
+        return self._use.locked()
+
     def close(self) -> None:
         """Close the engine, if there is one, and forget who held and used it: a run that fails gives nothing back."""
         self._use, self._holders = threading.Lock(), set()
@@ -102,6 +107,11 @@ class EngineHolder:
 
 
 _holder = EngineHolder()
+
+
+def engine_is_in_use() -> bool:
+    """Whether a step of this process has the engine just now."""
+    return _holder.is_in_use
 
 
 @contextmanager

@@ -119,14 +119,20 @@ def _add_attempts(errors: pa.ChunkedArray, earlier: Sequence[int]) -> pa.Array:
 
 
 def count_results(folder: Path, checked: bool) -> Counter[str]:
-    """How all results of a folder have ended, under the names that a run counts by.
+    """How all results of a folder have ended, as `count_files` says."""
+    return count_files(sorted((folder / RESULTS).iterdir()), checked)
+
+
+def count_files(files: Iterable[Path | str], checked: bool) -> Counter[str]:
+    """How all results of some files have ended, under the names that a run counts by.
 
     Args:
+        files: on this machine, or on any of Beam's filesystems.
         checked: the task's results carry checks; else a column of that name is the input's.
     """
     tally: Counter[str] = Counter()
     columns = [STATUS_COLUMN, ERROR_COLUMN, *([CHECKS_COLUMN] if checked else [])]
-    for file in sorted((folder / RESULTS).iterdir()):
+    for file in files:
         for _, batch in batches(file, columns):
             tally[metrics.OK] += pc.sum(pc.equal(batch.column(STATUS_COLUMN), Status.OK)).as_py() or 0
             for error_class, number in _values(pc.struct_field(batch.column(ERROR_COLUMN).drop_null(), "class")):

@@ -2,6 +2,8 @@
 
 import threading
 from collections import Counter as Tally
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -30,6 +32,10 @@ ENGINE_DEATHS = "engine_deaths"
 ENGINE_START_US = "engine_start_us"
 ENGINE_US = "engine_us"
 STORE_BAD_PARTS = "store_bad_parts"
+STORED = "stored"
+ROWS_BEGUN = "rows_begun"
+RESULTS_WRITTEN = "results_written"
+WORKERS_LOST = "workers_lost"
 
 
 def failed_as(error_class: str) -> str:
@@ -49,6 +55,7 @@ def of_model(name: str, model: str) -> str:
 
 _lock = threading.Lock()
 _board: Tally[str] = Tally()
+_elsewhere: Callable[[], Tally[str]] = Tally
 
 
 def count(name: str, by: int = 1) -> None:
@@ -75,10 +82,30 @@ def _counter(name: str) -> Any:
     return Metrics.counter(NAMESPACE, name)
 
 
-def board() -> Tally[str]:
-    """What this process has counted since `reset_board`."""
+@contextmanager
+def following(counted: Callable[[], Tally[str]]) -> Iterator[None]:
+    """While the block runs, the board has what other processes have counted, too.
+
+    Args:
+        counted: says how much that is by now.
+    """
+    global _elsewhere
+    _elsewhere = counted
+    try:
+        yield
+    finally:
+        _elsewhere = Tally
+
+
+def own() -> Tally[str]:
+    """What this process alone has counted since `reset_board`."""
     with _lock:
         return Tally(_board)
+
+
+def board() -> Tally[str]:
+    """What this process has counted since `reset_board`, and those that it follows."""
+    return own() + _elsewhere()
 
 
 def reset_board() -> None:
@@ -88,7 +115,7 @@ def reset_board() -> None:
 
 
 def totals(result: Any) -> Tally[str]:
-    """The counters of a finished Beam pipeline, as committed by its runner.
+    """The counters of a Beam pipeline, as committed by its runner; or attempted, where it does not say.
 
     Args:
         result: what `Pipeline.run` returned.
@@ -96,5 +123,5 @@ def totals(result: Any) -> Tally[str]:
     found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
     tally: Tally[str] = Tally()
     for counter in found:
-        tally[counter.key.metric.name] += counter.committed
+        tally[counter.key.metric.name] += counter.result or 0
     return tally

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
 
-from pipeline import lifetime
+from pipeline import lifetime, metrics
 from pipeline.elements import Block, Outcome
 from pipeline.errors import RunError
 from pipeline.layout import DEAD_LETTERS, RESULTS, OutputLayout
-from pipeline.parts import Part, read_batches
+from pipeline.parts import Part, pack, read_batches, unpack
 from pipeline.tables import PartWriter, take
 
 
@@ -26,7 +26,10 @@ class WriteResults(beam.DoFn):
     def __init__(self, folder: str, layout: OutputLayout, parts: Sequence[Part]) -> None:
         self._folder = folder
         self._layout = layout
-        self._parts = {part.index: part for part in parts}
+        self._packed = pack(parts)
+
+    def setup(self) -> None:
+        self._parts = {part.index: part for part in unpack(self._packed)}
 
     def process(self, grouped: tuple[int, Iterable[Block[Outcome]]]) -> Iterator[int]:
         lifetime.check_stop()
@@ -38,6 +41,7 @@ class WriteResults(beam.DoFn):
             raise lifetime.fail(error) from None
         except OSError as error:
             raise lifetime.fail(RunError(f"cannot write the output of part {index}: {error}")) from None
+        metrics.count(metrics.RESULTS_WRITTEN, part.rows)
         yield part.rows
 
 

@@ -4,10 +4,13 @@ A *part* is a few consecutive row groups, or a stretch of a large one: the unit 
 one output file.
 """
 
+import pickle
 import random
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -138,6 +141,18 @@ def _select(parts: Sequence[Part], chosen: Iterable[int]) -> list[Part]:
             selected.append(Part(len(selected), part.pieces, tuple(positions)))
         start += part.rows
     return selected
+
+
+def pack(parts: Sequence[Part]) -> bytes:
+    """The parts for the way to a worker: their files have long names, which are much alike."""
+    return zlib.compress(pickle.dumps(tuple(parts)))
+
+
+@lru_cache(maxsize=2)
+def unpack(packed: bytes) -> tuple[Part, ...]:
+    """The parts that were packed by this run's driver."""
+    parts: tuple[Part, ...] = pickle.loads(zlib.decompress(packed))  # noqa: S301 - as all that Beam sends to a worker
+    return parts
 
 
 def read_batches(part: Part, columns: Sequence[str] | None) -> Iterator[tuple[int, str, int, pa.RecordBatch]]:

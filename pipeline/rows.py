@@ -15,7 +15,7 @@ from pipeline import lifetime
 from pipeline.columns import as_binary, is_text
 from pipeline.elements import Row, RowRef, Undecodable, in_blocks
 from pipeline.errors import RunError
-from pipeline.parts import Part, read_batches
+from pipeline.parts import Part, pack, read_batches, unpack
 
 
 class ReadRows(beam.PTransform[Any, Any]):
@@ -35,9 +35,11 @@ class ReadRows(beam.PTransform[Any, Any]):
     def expand(self, pbegin: beam.pvalue.PBegin) -> Any:
         return (
             pbegin
-            | beam.Create(self._parts)
+            | beam.Create([pack(self._parts)])
+            | "Unpack" >> beam.FlatMap(unpack)
             | beam.Reshuffle()
-            | beam.FlatMap(lambda part, *columns: in_blocks(read_rows(part, *columns)), self._columns, self._partition)
+            | "Read"
+            >> beam.FlatMap(lambda part, *columns: in_blocks(read_rows(part, *columns)), self._columns, self._partition)
         )
 
 

@@ -37,6 +37,11 @@ class RunFolder:
         self._lock = FileLock(_lock_file(output), timeout=_LOCK_SECONDS)
 
     @property
+    def parts(self) -> str:
+        """Where the pipeline writes."""
+        return str(self.building)
+
+    @property
     def log(self) -> Path:
         """Where the run's log is while it is built."""
         return self.building / LOG_NAME

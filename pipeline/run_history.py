@@ -49,7 +49,7 @@ def entry_of(
         recipe_digest=manifest.recipe_digest,
         engine=dict(recipe.engine),
         engine_args=manifest.config.get("engine_args", {}),
-        output=str(Path(manifest.config["output"]).expanduser().absolute()),
+        output=_whole_path(manifest.config["output"]),
         host=host,
         counts=manifest.counts,
         tokens=manifest.tokens,
@@ -59,6 +59,10 @@ def entry_of(
         means=dict(means),
         shares={name: dict(of) for name, of in shares.items()},
     )
+
+
+def _whole_path(output: str) -> str:
+    return output if "://" in output else str(Path(output).expanduser().absolute())
 
 
 def record(store: str, entry: RunEntry) -> None:

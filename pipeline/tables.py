@@ -1,5 +1,6 @@
 """Parquet files of ours, row by row: written with sizeable row groups, some rows read, some replaced."""
 
+import tempfile
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,6 +8,10 @@ from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.survey import open_parquet
+from pipeline.whole_files import copy_whole
 
 _GROUP_ROWS = 65_536
 _GROUP_BYTES = 128 << 20
@@ -21,14 +26,24 @@ def take(array: pa.Array, indices: Sequence[int]) -> pa.Array:
 
 
 class PartWriter:
-    """A Parquet file with sizeable row groups, which appears with its first rows."""
+    """A Parquet file with sizeable row groups, which appears with its first rows.
 
-    def __init__(self, path: str, schema: pa.Schema) -> None:
-        self._path, self._schema = path, schema
+    On a filesystem of Beam's it appears whole, when it is complete; it is written on this machine and copied there.
+
+    Args:
+        even_if_empty: it appears without rows, too.
+    """
+
+    def __init__(self, path: str, schema: pa.Schema, even_if_empty: bool = False) -> None:
+        self._path, self._schema, self._even_if_empty = path, schema, even_if_empty
+        self._scratch = tempfile.TemporaryDirectory(prefix="textmill-part-") if "://" in path else None
+        self._written = path if self._scratch is None else str(Path(self._scratch.name) / "part")
         self._writer: pq.ParquetWriter | None = None
         self._pending: list[pa.RecordBatch] = []
 
     def __enter__(self) -> "PartWriter":
+        if self._scratch is None:
+            Path(self._path).unlink(missing_ok=True)  # an earlier try may have had rows for it
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -36,6 +51,17 @@ class PartWriter:
             self._flush()
         if self._writer is not None:
             self._writer.close()
+        if self._scratch is not None:
+            with self._scratch:
+                if kind is None:
+                    self._put_in_place()
+
+    def _put_in_place(self) -> None:
+        """Copy what was written to its place; nothing stays there of an earlier try that had rows, if this has none."""
+        if self._writer is not None:
+            copy_whole(self._written, self._path)
+        elif FileSystems.exists(self._path):
+            FileSystems.delete([self._path])
 
     def write(self, arrays: Sequence[pa.Array]) -> None:
         """Add some rows, given as the schema's columns."""
@@ -47,15 +73,15 @@ class PartWriter:
     def _flush(self) -> None:
         table = pa.Table.from_batches(self._pending, self._schema).unify_dictionaries()
         self._pending = []
-        if table.num_rows:
-            self._writer = self._writer or pq.ParquetWriter(self._path, self._schema, compression="zstd")
+        if table.num_rows or self._even_if_empty:
+            self._writer = self._writer or pq.ParquetWriter(self._written, self._schema, compression="zstd")
             self._writer.write_table(table)
 
 
-def batches(file: Path, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.RecordBatch]]:
+def batches(file: Path | str, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.RecordBatch]]:
     """The rows of a file, in batches, each with the number of its first row."""
     start = 0
-    with pq.ParquetFile(file) as parquet:
+    with open_parquet(str(file)) as parquet:
         for batch in parquet.iter_batches(columns=columns):
             yield start, batch
             start += batch.num_rows

@@ -147,10 +147,27 @@ class SkippedInput(_Part):
 
 
 class Incidents(_Part):
-    """What went wrong and was made good: engines started again, parts of the store that could not be read."""
+    """What went wrong and was made good: engines started again, store parts that could not be read, workers lost."""
 
     engine_deaths: int = 0
     damaged_store_parts: int = 0
+    workers_lost: int = 0
+
+
+class WorkerInfo(_Part):
+    """What one worker process of this machine did: one that was started again is another one.
+
+    Attributes:
+        rows: how many it read.
+        sent: requests to its engine.
+        results: rows whose results it wrote.
+        peak_memory_bytes: the most it had in memory.
+    """
+
+    rows: int
+    sent: int
+    results: int
+    peak_memory_bytes: int
 
 
 class Pace(_Part):
@@ -214,6 +231,7 @@ class Manifest(_Part):
     inputs: list[FileInfo]
     skipped_inputs: list[SkippedInput] = Field(default_factory=list)
     incidents: Incidents = Incidents()
+    workers: list[WorkerInfo] = Field(default_factory=list)
     incomplete: Incomplete | None = None
     energy: Energy | None = None
     results: list[FileInfo]

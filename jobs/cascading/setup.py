@@ -25,7 +25,7 @@ def split_adapter(name: str) -> tuple[str, str | None]:
     return (model, adapter) if plus and adapter else (name, None)
 
 
-def prepare_cascade(config: JobConfig, run_id: str, building: Path, say: Say) -> list[Prepared]:
+def prepare_cascade(config: JobConfig, run_id: str, building: Path | str, say: Say) -> list[Prepared]:
     """Each model's run over all rows, the cheapest first; without a cascade just the run.
 
     Raises:

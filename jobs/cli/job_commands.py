@@ -36,7 +36,7 @@ def execute(config: JobConfig, show: int, as_json: bool) -> None:
 
     with own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
         manifest = run_job(config, terminal)
-    output = Path(config.output).expanduser()
+    output = config.output if "://" in config.output else Path(config.output).expanduser()
     if as_json:
         print(manifest.model_dump_json(indent=2))
     else:
@@ -146,6 +146,8 @@ def _job_command(task: type[AnyTask], reference: str) -> Callable[..., None]:
         flags["columns"] = parse_pairs("--column", flags.pop("columns") or []) or None
         flags["budget"] = parse_pairs("--budget", flags.pop("budget") or []) or None
         flags["require"] = flags.pop("require") or None
+        inputs_and_output, beam_options = _split_beam_options(inputs_and_output or [])
+        flags["beam_options"] = [*(flags.pop("beam_options") or []), *beam_options] or None
         options = {name: flags.pop(name) for name in option_fields}
         given = {name: value for name, value in options.items() if value is not None and value != []}
         flags |= {"task": reference, "options": given or None, **_split_paths(inputs_and_output, config is not None)}
@@ -173,6 +175,12 @@ def _job_command(task: type[AnyTask], reference: str) -> Callable[..., None]:
 
 
 _ARGUMENTS = {"task", "inputs", "output"}
+
+
+def _split_beam_options(given: list[str]) -> tuple[list[str], list[str]]:
+    """The paths, and what stood after `--`: nothing else that looks like a flag gets here."""
+    first = next((i for i, one in enumerate(given) if one.startswith("--")), len(given))
+    return given[:first], given[first:]
 
 
 def _split_paths(paths: list[str] | None, has_config: bool) -> dict[str, Any]:

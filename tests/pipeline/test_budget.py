@@ -1,11 +1,13 @@
 """What may still be sent: by rows, tokens and minutes."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import metrics
-from pipeline.budget import NO_BUDGET, Budget, Purse
+from pipeline.budget import NO_BUDGET, Budget, Purse, part_of, rest_of
 from pipeline.elements import Asker, Case, Pending, RowRef
 from schemas.envelope import ErrorClass
 from schemas.records import TextRecord
@@ -63,3 +65,14 @@ def test_tokens_are_those_of_prompts_and_answers() -> None:
 @pytest.fixture(autouse=True)
 def clean_board() -> None:
     metrics.reset_board()
+
+
+@given(bound=st.integers(1, 10_000), of=st.integers(1, 9), spent=st.integers(0, 10_000))
+def test_shares_of_a_budget_are_the_whole_and_the_rest_is_what_is_not_spent(bound: int, of: int, spent: int) -> None:
+    budget = Budget((("minutes", 5.0), ("tokens", bound)), 0.0)
+    parts = [dict(part_of(budget, number, of).bounds) for number in range(of)]
+    assert sum(part["tokens"] for part in parts) == bound
+    assert max(part["tokens"] for part in parts) - min(part["tokens"] for part in parts) <= 1
+    assert {part["minutes"] for part in parts} == {5.0}
+    rest = dict(rest_of(budget, Counter({metrics.PROMPT_TOKENS: spent})).bounds)
+    assert rest == {"minutes": 5.0, "tokens": max(0, bound - spent)}
