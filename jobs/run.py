@@ -21,6 +21,7 @@ from jobs.run_output import RunOutput
 from jobs.running import Run, running
 from jobs.terminal import Terminal
 from pipeline import lifetime, metrics
+from pipeline.cluster.where import Where
 from pipeline.errors import Interrupted, RunError
 from pipeline.flow import Plan, build_flow
 from pipeline.inference import keeping_engine
@@ -67,7 +68,7 @@ def answer(prepared: Prepared, run: Run, terminal: Terminal) -> Counter[str]:
         RunError: if it cannot go on; what was computed is in the store.
         Interrupted: if it was stopped by Ctrl-C or SIGTERM.
     """
-    return _answer(prepared, run, terminal, partial(_run_beam, prepared, run))
+    return _answer(prepared, run, terminal, partial(_run_beam, prepared.where, run, prepared.plan))
 
 
 def _share(
@@ -80,8 +81,8 @@ def _share(
 
     def work() -> tuple[Prepared, Counter[str]]:
         with keeping_engine():
-            prepared, spent = settle(config, models, partial(_run_here, options=()), terminal.say)
-            return prepared, spent + _run_beam(prepared, run)
+            prepared, spent = settle(config, models, partial(_run_beam, last.where, run), terminal.say)
+            return prepared, spent + _run_beam(prepared.where, run, prepared.plan)
 
     return _answer(last, run, terminal, work)
 
@@ -126,9 +127,8 @@ def _run_pipeline(prepared: Prepared, run: Run, terminal: Terminal, work: Callab
         raise RunError(f"the pipeline failed: {last}", f"log: {log}") from error
 
 
-def _run_beam(prepared: Prepared, run: Run) -> Counter[str]:
-    """Run the flow where it is to be run."""
-    plan, where = prepared.plan, prepared.where
+def _run_beam(where: Where, run: Run, plan: Plan) -> Counter[str]:
+    """Run a plan where it is to be run."""
     if where.shares_memory:
         return _run_here(plan, where.options)
     if where.workers:

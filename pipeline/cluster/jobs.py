@@ -15,5 +15,5 @@ class ParallelJob(BeamJob):
         self.set_state(beam_job_api_pb2.JobState.RUNNING)  # type: ignore[no-untyped-call]
         options = self.pipeline_options()  # type: ignore[no-untyped-call]
         runner = FnApiRunner(provision_info=self._provision_info)
-        runner._num_workers = options.view_as(DirectOptions).direct_num_workers or 1
+        runner._num_workers = int(options.view_as(DirectOptions).direct_num_workers or 1)  # it comes as text
         return runner.run_via_runner_api(self._pipeline_proto, options)

@@ -6,23 +6,25 @@ answered is in the store, and only what was in flight is asked twice.
 """
 
 import logging
-import threading
+import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineState
 
 from pipeline import lifetime, metrics
 from pipeline.budget import rest_of
 from pipeline.cluster.job_server import JobServer
 from pipeline.cluster.pool import WorkerPool
 from pipeline.cluster.reports import Report, sum_of
-from pipeline.engines.placed import placed
+from pipeline.cluster.spread import spread
 from pipeline.errors import RunError
 from pipeline.flow import Plan, build_flow
 
@@ -68,7 +70,7 @@ def run_on_workers(plan: Plan, number: int, log: Path, options: Sequence[str] = 
         RunError: if a step cannot go on, or workers are lost again and again.
         Interrupted: if a stop was asked for; what was answered is kept.
     """
-    waves = deque(replace(plan, processes=number, engine=placed(plan.engine)).waves())
+    waves = deque(spread(plan, number).waves())
     tally, past, barren = Counter[str](), list[Report](), 0
     while waves:
         done: Counter[str] = Counter()
@@ -100,7 +102,7 @@ def _counted(cluster: "_Cluster", before: Counter[str]) -> Counter[str]:
 
 def _kept(spent: Counter[str]) -> Counter[str]:
     """Of the counters of work that was lost, what the run's have to have, too."""
-    kept = Counter({name: spent[name] for name in _SPENT})
+    kept = Counter({name: number for name, number in spent.items() if name.partition(".of.")[0] in _SPENT})
     kept[metrics.UNIQUE] = spent[metrics.STORED]  # the next try finds them as answers of this run's
     kept[metrics.WORKERS_LOST] = 1
     return kept
@@ -158,24 +160,23 @@ class _Cluster:
         pipeline = beam.Pipeline(runner=PortableRunner(), options=options)
         build_flow(pipeline, wave)
         result = pipeline.run()
-        failed: list[BaseException] = []
-
-        def wait() -> None:
-            try:
-                result.wait_until_finish()
-            except Exception as error:  # noqa: BLE001 - it is raised below
-                failed.append(error)
-
-        waiting = threading.Thread(target=wait, daemon=True)
-        waiting.start()
-        while waiting.is_alive():
-            waiting.join(_POLL_SECONDS)
+        while not PipelineState.is_terminal(self._state_of(result)):
+            time.sleep(_POLL_SECONDS)
             self._look_after()
-        if failed:
+        try:
+            result.wait_until_finish()
+        except Exception:
             self._raise_known()
-            self._look_after()
-            raise failed[0]
+            raise
         return metrics.totals(result)
+
+    def _state_of(self, result: Any) -> Any:
+        """Beam's state of the job. Its `wait_until_finish` would wait for a lost worker for ever."""
+        try:
+            return result.state
+        except grpc.RpcError:
+            self._look_after()
+            raise
 
     def _look_after(self) -> None:
         lifetime.check_stop()
@@ -186,10 +187,8 @@ class _Cluster:
 
     def _raise_known(self) -> None:
         """Raise what a step has left as the run's error; workers say so within a moment."""
-        patience = threading.Event()
         for _ in range(round(_LAST_WORDS_SECONDS / _POLL_SECONDS)):
-            errors = [report.error for report in self._pool.reports()]
-            for error in filter(None, errors):
+            for error in filter(None, (report.error for report in self._pool.reports())):
                 raise lifetime.fail(error)
-            with suppress(Exception):
-                patience.wait(_POLL_SECONDS)
+            self._look_after()
+            time.sleep(_POLL_SECONDS)

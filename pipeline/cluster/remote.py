@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections import Counter
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,8 +11,8 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import lifetime, metrics
+from pipeline.cluster.spread import spread
 from pipeline.cluster.where import Where
-from pipeline.engines.placed import placed
 from pipeline.errors import UsageError
 from pipeline.flow import Plan, build_flow
 from pipeline.layout import RESULTS
@@ -82,7 +81,7 @@ def make_pipeline(plan: Plan, where: Where) -> beam.Pipeline:
         pipeline = beam.Pipeline(options=options)
     except (ImportError, ValueError, SystemExit) as error:
         raise UsageError(f"Beam cannot make a {where.runner}: {' '.join(str(error).split())}") from None
-    build_flow(pipeline, replace(plan, processes=_PROCESSES, engine=placed(plan.engine)))
+    build_flow(pipeline, spread(plan, _PROCESSES))
     return pipeline
 
 

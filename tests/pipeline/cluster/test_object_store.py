@@ -52,6 +52,11 @@ def _keys(s3: Any) -> list[str]:
     return [found["Key"] for found in s3.list_objects_v2(Bucket="mill").get("Contents", ())]
 
 
+def _in_output(s3: Any) -> set[str]:
+    """What lies in the output: the manifest, and the folders of runs."""
+    return {key.split("/")[1] for key in _keys(s3) if key.startswith("out/")}
+
+
 def _put(s3: Any, key: str, columns: dict[str, Any]) -> None:
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink, row_group_size=50)
@@ -79,17 +84,26 @@ def run_s3(endpoint: str) -> Callable[..., Manifest]:
     return go
 
 
-def test_a_run_on_s3_is_that_of_a_disk(s3, run_s3, run, results, write_parquet) -> None:
-    texts = [f"text {i % 150}" for i in range(200)] + ["", None]
-    columns = {"key": list(range(202)), "text": pa.array(texts, pa.string())}
+def test_a_run_is_that_of_a_disk_and_a_reader_sees_it_until_the_next_is_whole(
+    s3, run_s3, run, results, write_parquet
+) -> None:
+    columns = {"text": pa.array([*(f"text {i % 15}" for i in range(20)), "", None], pa.string())}
     _put(s3, "in/rows.parquet", columns)
-    first = run_s3()
-    again = run_s3()
-    assert (first.counts.sent, again.counts.sent, again.counts.reused) == (150, 0, 150)
+    before = run_s3()
     run(write_parquet(columns, row_group_size=50))
-    assert [{**row, "meta": None} for row in _read(s3)] == [{**row, "meta": None} for row in results().to_pylist()]
+    there = [{**row, "meta": None} for row in _read(s3)]
+    assert there == [{**row, "meta": None} for row in results().to_pylist()]
     assert len(_read(s3, "dead_letters")) == 2
-    assert not [key for key in _keys(s3) if "tmp" in key or "claim" in key]
+    with pytest.raises(RunError):
+        run_s3(task=_failing_task(Path(__file__).parent))
+    assert [{**row, "meta": None} for row in _read(s3)] == there
+    assert _in_output(s3) == {"manifest.json", before.run_id}
+    s3.put_object(Bucket="mill", Key="out/20200101T000000-aaaaaa/results/part-00000.parquet", Body=b"of an older run")
+    _put(s3, "in/more.parquet", {"text": ["text 3", "three"]})
+    after = run_s3()
+    assert (before.counts.sent, after.counts.sent, after.counts.reused) == (15, 1, 15)
+    assert _in_output(s3) == {"manifest.json", before.run_id, after.run_id}
+    assert len(_read(s3)) == 24
 
 
 def test_two_workers_share_a_store_on_s3(s3, run_s3) -> None:
@@ -98,22 +112,6 @@ def test_two_workers_share_a_store_on_s3(s3, run_s3) -> None:
     assert (manifest.counts.ok, manifest.counts.sent) == (200, 150)
     assert all(worker.sent for worker in manifest.workers)
     assert len(_read(s3)) == 200
-
-
-def test_a_reader_sees_the_run_before_until_the_next_is_whole(s3, run_s3) -> None:
-    _put(s3, "in/rows.parquet", {"text": ["one", "two"]})
-    before = run_s3()
-    _put(s3, "in/rows.parquet", {"text": ["one", "two", "three"]})
-    with pytest.raises(RunError):
-        run_s3(engine_args={}, task=_failing_task(Path(__file__).parent))
-    assert len(_read(s3)) == 2
-    assert {key.split("/")[1] for key in _keys(s3) if key.startswith("out/")} == {"manifest.json", before.run_id}
-    s3.put_object(Bucket="mill", Key="out/20200101T000000-aaaaaa/results/part-00000.parquet", Body=b"of an older run")
-    after = run_s3()
-    assert {key.split("/")[1] for key in _keys(s3) if key.startswith("out/")} == {
-        *("manifest.json", before.run_id, after.run_id)
-    }
-    assert len(_read(s3)) == 3
 
 
 def _failing_task(folder: Path) -> str:
