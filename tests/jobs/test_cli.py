@@ -106,7 +106,7 @@ def test_what_was_left_out_or_damaged_is_told(reviews: Path, write_parquet, tmp_
     assert re.search(rf"skipped +{re.escape(str(bad))} is not readable Parquet", out), out
     assert "1 damaged parts were skipped" in out
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
-    assert manifest["incidents"] == {"engine_deaths": 0, "damaged_store_parts": 1}
+    assert manifest["incidents"] == {"engine_deaths": 0, "damaged_store_parts": 1, "workers_lost": 0}
     assert [skipped["path"] for skipped in manifest["skipped_inputs"]] == [str(bad)]
 
 
@@ -122,7 +122,7 @@ def test_too_many_failed_rows_end_with_3_after_the_output_is_written(reviews: Pa
     [
         (["{in}", "{out}", "--text", "body"], "the input has: id (string), text (string)"),
         (["{in}/absent", "{out}"], "no Parquet files"),
-        (["{in}", "gs://bucket/out"], "not a local folder"),
+        (["{in}", "gs://bucket/out"], "cannot use the output"),
         (["{in}", "{out}", "--label", "great"], "labels"),
         (["{in}", "{out}", "--prompt-form", "poem"], "chat and bare"),
         (["{in}", "{out}", "--engine-arg", "x"], "NAME=VALUE"),
