@@ -58,6 +58,8 @@ def choose_where(
             raise UsageError(f"Dataflow's workers cannot see {here[0]}", "use gs:// for inputs, output and --store")
     for option in options:
         name = option.partition("=")[0]
+        if name == "--runner":
+            raise UsageError("--runner stands before --, not after", f"--runner {option.partition('=')[2] or 'NAME'}")
         if any(word in name for word in _SECRET):
             raise UsageError(f"{name} would be written into the manifest", "give secrets by the environment")
     FileSystems.set_options(_checked(options))

@@ -41,6 +41,15 @@ def test_a_job_ends_in_a_summary_and_a_table(reviews: Path, tmp_path: Path) -> N
     assert str(tmp_path / "out/results") in out.replace("\n", "")
 
 
+def test_options_of_beam_follow_after_two_dashes_and_places_are_refused_in_one_line(reviews: Path, tmp_path) -> None:
+    job = ("sentiment", reviews, tmp_path / "out", "--engine", "scripted")
+    code, _, _ = invoke(*job, "--beam-option=--s3_region_name=one", "--", "--s3_verify=false")
+    config = json.loads((tmp_path / "out/manifest.json").read_text())["config"]
+    assert (code, config["beam_options"]) == (0, ["--s3_region_name=one", "--s3_verify=false"])
+    code, _, said = invoke(*job, "--runner", "FlinkRuner", "--", "--flink_master", "there:8081")
+    assert (code, "FlinkRunner" in said) == (2, True)
+
+
 def test_aspects_are_shown_in_words(reviews: Path, tmp_path: Path) -> None:
     flags = ("--engine", "scripted", "--show", "4", "--aspect", "battery life in winter", "--aspect", "price")
     _, out, _ = invoke("sentiment", reviews, tmp_path / "out", *flags)

@@ -103,6 +103,7 @@ def test_the_graph_for_dataflow_is_made_without_sending_it(write_parquet) -> Non
         ((None, "FlinkRunner", (), ("tokens",), ()), "budget of tokens"),
         ((None, "DataflowRunner", (), (), ("gs://b/in", "/disk/out")), "cannot see /disk/out"),
         ((None, None, ("--s3_secret_access_key=x",), (), ()), "s3_secret_access_key would be written"),
+        ((None, None, ("--runner=FlinkRunner",), (), ()), "stands before"),
         ((None, None, ("--direct_num_workers=many",), (), ()), "does not take"),
     ],
 )
