@@ -46,7 +46,7 @@ def probe(config: JobConfig, file: Path | None, resampling: Resampling, now: dat
     output = Path(config.output).expanduser().absolute()
     texts = output.with_name(f"{output.name}-texts.parquet")
     _write_texts(texts, variants)
-    whole: dict[str, object] = {
+    whole: dict[str, Any] = {
         "inputs": (str(texts),),
         "text": "text",
         "id": "id",

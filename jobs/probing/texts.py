@@ -1,7 +1,8 @@
 """The texts of a probe: every sentence for every group, from templates (`jobs/data/probe.toml` or a user's file)."""
 
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from jobs.config import validation_line
 from pipeline.errors import UsageError
+
+_SLOT = re.compile(r"\{(\w+)\}")
 
 Tone = Literal["neutral", "charged"]
 
@@ -35,8 +38,11 @@ class Axis(BaseModel):
     def _whole(self) -> Self:
         if bool(self.groups and self.templates) == bool(self.said) or bool(self.groups) != bool(self.templates):
             raise ValueError(f"axis {self.name!r} needs either groups and templates, or what is said")
-        for _ in self.variants():
-            pass
+        for _, template in self.templates:
+            wanted = _SLOT.findall(template)
+            for group, words in self.groups.items():
+                if missing := [name for slots in words for name in wanted if not {name, _low(name)} & set(slots)]:
+                    raise ValueError(f"axis {self.name!r}, group {group!r}: slot {missing[0]!r} of {template!r}")
         return self
 
     def variants(self) -> Iterator["Variant"]:
@@ -47,12 +53,7 @@ class Axis(BaseModel):
         for number, (tone, template) in enumerate(self.templates):
             for group, words in self.groups.items():
                 for slots in words:
-                    both = {**slots, **{name.capitalize(): word[:1].upper() + word[1:] for name, word in slots.items()}}
-                    try:
-                        yield Variant(self.name, number, tone, group, template.format_map(both))
-                    except (KeyError, ValueError, IndexError) as error:
-                        message = f"axis {self.name!r}, group {group!r}: {template!r} has a slot without words: {error}"
-                        raise ValueError(message) from None
+                    yield Variant(self.name, number, tone, group, _filled(template, slots))
 
 
 class _Set(BaseModel):
@@ -74,6 +75,23 @@ class Variant:
     tone: str
     group: str
     text: str
+
+
+def _filled(template: str, slots: Mapping[str, str]) -> str:
+    """A sentence; a slot that is written with a capital letter gets one."""
+
+    def word(slot: re.Match[str]) -> str:
+        name = slot[1]
+        if name in slots:
+            return slots[name]
+        lowered = slots[_low(name)]
+        return lowered[:1].upper() + lowered[1:]
+
+    return _SLOT.sub(word, template)
+
+
+def _low(name: str) -> str:
+    return name[:1].lower() + name[1:]
 
 
 def read_variants(file: Path | None = None) -> list[Variant]:

@@ -56,13 +56,14 @@ def test_a_translation_reads_everything(run, write_parquet) -> None:
 
 @pytest.mark.parametrize("token", ["<|im_end|>", "<|im_start|>", "<|endoftext|>"])
 def test_a_tokenizer_reads_control_tokens_in_constants_only(token: str, tmp_path: Path) -> None:
-    from tokenizers import Tokenizer, models, pre_tokenizers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     from pipeline.tokens import ModelTokenizer
 
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     made = Tokenizer(models.BPE({letter: i for i, letter in enumerate(sorted(alphabet))}, []))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
     made.add_special_tokens([token])
     made.save(str(tmp_path / "tokenizer.json"))
     tokenizer = ModelTokenizer(tmp_path)
