@@ -84,6 +84,8 @@ class OutputLayout:
     def results(self) -> pa.Schema:
         """id, the input's columns, and our own."""
         told = {"columns": self.result.names, **self.marks}
+        if self.cheaper:
+            told["cheaper_models"] = [model for model, _ in self.cheaper]
         marks = {GENERATED_KEY: json.dumps(told, sort_keys=True, ensure_ascii=False)}
         return pa.schema([*self._input_fields(), *self.own], metadata=marks)
 

@@ -31,10 +31,9 @@ def prepare_cascade(config: JobConfig, run_id: str, building: Path | str, say: S
     Raises:
         UsageError, RunError: as `jobs.prepare.prepare`; also if the task has no label to agree on.
     """
-    models = config.cascade_models
-    if not models:
-        return [prepare(config, run_id, building, say)]
-    prepared = [prepare(_config_of(config, name, name == models[-1]), run_id, building, say) for name in models]
+    prepared = [prepare(one, run_id, building, say) for one in configs_of(config)]
+    if not config.cascade:
+        return prepared
     last = prepared[-1]
     if not last.plan.task.judges:
         why = f"{last.recipe.task} gives no label, with its probability, that models can agree on"
@@ -49,6 +48,12 @@ def prepare_cascade(config: JobConfig, run_id: str, building: Path | str, say: S
     if column is not None and column not in last.survey.schema.names:
         raise UsageError(f"the input has no column {column!r}", f"it has: {', '.join(last.survey.schema.names)}")
     return prepared
+
+
+def configs_of(config: JobConfig) -> list[JobConfig]:
+    """The configuration of each model of a cascade, the cheapest first; without a cascade just what is given."""
+    names = config.cascade_models
+    return [_config_of(config, name, name == names[-1]) for name in names] or [config]
 
 
 def _config_of(config: JobConfig, name: str, is_last: bool) -> JobConfig:

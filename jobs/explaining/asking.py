@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from jobs.cascading.setup import configs_of
 from jobs.config import JobConfig, change
 from jobs.explaining.explained import Asked
-from jobs.prepare import make_recipe, rebuild
+from jobs.prepare import make_recipe, rebuild, scripted_name
 from pipeline.adapters import with_adapter
 from pipeline.answers import choice_probabilities
 from pipeline.calibration import calibration_digest, read_calibration
@@ -45,16 +46,17 @@ class Asker:
 
 
 def make_asker(manifest: Manifest, recipe_digest: str, say: Say) -> Asker:
-    """What a row was asked with, found by its recipe: the run's own settings, or those of one of its redrives.
+    """What a row was asked with, found by its recipe: the run's own settings, a redrive's, or a cheaper model of both.
 
     Raises:
         UsageError: if the task, its options or the model are not to be had any more.
     """
-    settings: list[Mapping[str, Any]] = [{}, *(redrive.set for redrive in reversed(manifest.redrives))]
-    tried = [_asker(manifest, each, say) for each in settings]
-    for asker in tried:
-        if asker.recipe.digest() == recipe_digest:
-            return asker
+    tried: list[Asker] = []
+    for redriven in ({}, *(redrive.set for redrive in reversed(manifest.redrives))):
+        for alone in reversed(configs_of(change(manifest.config, redriven))):
+            tried.append(_asker(manifest, alone, say))
+            if tried[-1].recipe.digest() == recipe_digest:
+                return tried[-1]
     note = (
         "the prompts below are not surely those of the run: its recipe cannot be rebuilt here "
         f"({recipe_digest}, now {tried[0].recipe.digest()}): task, options, model or Textmill have changed"
@@ -62,13 +64,12 @@ def make_asker(manifest: Manifest, recipe_digest: str, say: Say) -> Asker:
     return replace(tried[0], notes=(*tried[0].notes, note))
 
 
-def _asker(manifest: Manifest, settings: Mapping[str, Any], say: Say) -> Asker:
-    config = change(manifest.config, settings)
+def _asker(manifest: Manifest, config: JobConfig, say: Say) -> Asker:
     model = _model(config, say)
     task, rules = rebuild(config, model)
     recipe = make_recipe(task, model, manifest.recipe["engine"], rules)
     notes: list[str] = []
-    if manifest.calibration is not None:
+    if manifest.calibration is not None and model.digest == manifest.model.digest:
         try:
             calibration = read_calibration(manifest.calibration.file)
             if calibration_digest(calibration) == manifest.calibration.digest:
@@ -84,7 +85,8 @@ def _asker(manifest: Manifest, settings: Mapping[str, Any], say: Say) -> Asker:
 
 def _model(config: JobConfig, say: Say) -> Model:
     if config.engine == "scripted":
-        return Model("scripted", None, "scripted")
+        name = scripted_name(config)
+        return Model(name, None, name)
     entry = catalogue().get(config.model)
     if entry is not None and not entry.folder.exists():
         hint = f"textmill models pull {config.model}"

@@ -26,10 +26,11 @@ def explain(output: Path, wanted: str, say: Say) -> list[Explained]:
     """
     run = RunOutput.of(output)
     found = find_results(run, wanted)
-    recipe = found[0].batch.to_pylist()[0][META_COLUMN]["recipe"]
-    asker = make_asker(run.manifest, recipe, say)
+    askers: dict[str, Asker] = {}
     explained: list[Explained] = []
     while found:
+        recipe = found[0].batch.column(META_COLUMN).to_pylist()[0]["recipe"]
+        asker = askers.setdefault(recipe, askers.get(recipe) or make_asker(run.manifest, recipe, say))
         one, num_results = _explain_row(run, asker, wanted, found)
         explained.append(one)
         found = found[num_results:]
@@ -47,7 +48,7 @@ def _explain_row(run: RunOutput, asker: Asker, wanted: str, found: list[Found]) 
         outcomes = list(settle_case(asker.task, case, frozenset(asker.config.require)))
     except RowError as error:
         outcomes = list(fail_row(asker.task, ref, error))
-    own = found[: len(outcomes)]
+    own = found[: max(1, len(outcomes))]
     is_whole = all(one.problem is None for one in asked)
     inputs = is_input(manifest, run.folder)
     results = [_result(one, outcome if is_whole else None, inputs) for one, outcome in zip(own, outcomes, strict=False)]
@@ -56,7 +57,7 @@ def _explain_row(run: RunOutput, asker: Asker, wanted: str, found: list[Found]) 
         run_id=manifest.run_id,
         task=manifest.task,
         model=manifest.model.model_dump(),
-        recipe=own[0].batch.to_pylist()[0][META_COLUMN]["recipe"],
+        recipe=own[0].batch.column(META_COLUMN).to_pylist()[0]["recipe"],
         store=asker.folder.path,
         manifest=str(run.folder / MANIFEST_NAME),
         origins=origins(manifest, wanted),
