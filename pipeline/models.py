@@ -55,8 +55,8 @@ class CatalogueModel(BaseModel):
     context_tokens: int
     prompt_forms: dict[str, str]
     languages: tuple[str, ...] = ()
-    spoken: str
-    limits: tuple[str, ...]
+    spoken: str | None = None
+    limits: tuple[str, ...] = ()
     calibrations: dict[str, str] = {}
     fetched: tuple[_Member, ...]
 
