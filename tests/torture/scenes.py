@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import jobs.cascading.setup
 import jobs.run
 import pipeline.flow
 import pipeline.outputs
@@ -118,7 +119,7 @@ def slow_down(seconds: float, sent: int) -> None:
 
 def _mark_phases() -> None:
     places: list[tuple[Any, str, bytes]] = [
-        (jobs.run, "prepare", b"p"),
+        (jobs.cascading.setup, "prepare", b"p"),
         (pipeline.rows, "read_batches", b"r"),
         (pipeline.rounds.AskQuestions, "process", b"a"),
         (ScriptedEngine, "collect", b"e"),
