@@ -107,6 +107,8 @@ def _troubles(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "workers", f"lost {lost:,} times and started again"
     if manifest.incomplete:
         yield "stopped", f"{manifest.incomplete}; the same command goes on with them"
+    if manifest.counts.redacted:
+        yield "redacted", ", ".join(f"{n:,} {kind}" for kind, n in manifest.counts.redacted.items())
     if manifest.counts.guarded:
         yield "guarded", f"{manifest.counts.guarded:,} requests without what gives the model orders in their texts"
     for skipped in manifest.skipped_inputs:
