@@ -14,6 +14,7 @@ from pipeline.adapters import read_card
 from pipeline.budget import BOUNDS
 from pipeline.errors import UsageError
 from pipeline.models import home
+from schemas.adapter import CARD_NAME
 
 ENVIRONMENT_PREFIX = "TEXTMILL_"
 _NOT_CONFIG = {"TEXTMILL_HOME", "TEXTMILL_API_KEY"}
@@ -178,12 +179,14 @@ class JobConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _last_of_cascade(cls, values: Any) -> Any:
-        """The model of a cascade is its last one."""
+        """The model of a cascade, and its adapter, are its last one's."""
         if isinstance(values, dict) and isinstance(given := values.get("cascade"), str):
-            last = given.rpartition(",")[2].partition("+")[0].strip()
-            if values.get("model", last) != last:
+            model, adapter = split_adapter(given.rpartition(",")[2].strip())
+            if values.get("model", model) != model:
                 raise ValueError("give either model or cascade, whose last one is the model")
-            return {**values, "model": last}
+            if values.get("adapter") not in (None, adapter):
+                raise ValueError("give either adapter or cascade, as SMALL,LARGE+ADAPTER")
+            return {**values, "model": model, "adapter": adapter}
         return values
 
     @model_validator(mode="after")
@@ -241,6 +244,18 @@ class JobConfig(BaseModel):
         return failed <= (bound / 100 * rows if self.max_failed.endswith("%") else bound)
 
 
+def split_adapter(name: str) -> tuple[str, str | None]:
+    """A model of a cascade, `NAME` or `NAME+DIR`, as the model and the folder of its adapter.
+
+    Folders may have a + in their names: an adapter's is told by its card.
+    """
+    splits = [(name[:at], name[at + 1 :]) for at in range(1, len(name) - 1) if name[at] == "+"]
+    for model, adapter in splits:
+        if (Path(adapter).expanduser() / CARD_NAME).is_file():
+            return model, adapter
+    return (name, None) if not splits or Path(name).expanduser().is_dir() else splits[0]
+
+
 def merge(file: Mapping[str, Any], environment: Mapping[str, str], flags: Mapping[str, Any]) -> JobConfig:
     """The configuration from its layers.
 
@@ -260,7 +275,7 @@ def merge(file: Mapping[str, Any], environment: Mapping[str, str], flags: Mappin
                 raise UsageError(f"unknown key {key!r} in {origin}", nearest(key, JobConfig.model_fields))
             both = isinstance(value, dict) and isinstance(merged.get(key), dict)
             merged[key] = {**merged[key], **value} if both else value
-    if merged.get("adapter") and "model" not in merged:
+    if merged.get("adapter") and not {"model", "cascade"} & set(merged):
         merged["model"] = read_card(Path(str(merged["adapter"]))).model
     return _validated(merged)
 
@@ -358,13 +373,13 @@ def parse_pairs(flag: str, pairs: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def parse_engine_args(pairs: Sequence[str]) -> dict[str, Any]:
+def parse_engine_args(pairs: Sequence[str], flag: str = "--engine-arg") -> dict[str, Any]:
     """NAME=VALUE pairs; a value is read as JSON if it is (numbers, true, lists), else as a string.
 
     Raises:
         UsageError: for one without `=`.
     """
-    return {name.replace("-", "_"): _json_or_text(value) for name, value in parse_pairs("--engine-arg", pairs).items()}
+    return {name.replace("-", "_"): _json_or_text(value) for name, value in parse_pairs(flag, pairs).items()}
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from pipeline.survey import Survey, survey
 from pipeline.task import AnyTask, task_options
 from pipeline.text.guard import VERSION as GUARD_VERSION
 from pipeline.tokens import load_chat_template, load_tokenizer
+from schemas.adapter import AdapterCard
 from schemas.arrow import arrow_schema
 from schemas.manifest import CalibrationUse, ModelInfo
 
@@ -90,9 +91,11 @@ def prepare(config: JobConfig, run_id: str, building: Path | str, say: Say) -> P
     id_column = choose_id_column(found.schema, config.id)
     parts = plan_parts(found.files, config.limit, config.sample, config.seed)
 
-    model = _resolve(config, task_class.name, say)
-    card = read_card(Path(config.adapter)) if config.adapter else None
-    task = _task_of(config, model)
+    if config.engine == "vllm":
+        vllm_version()
+    card = _card_of(config)
+    model = _model_of(config, card, say)
+    task = _task_of(config, card, model)
     _refuse_unknown_checks(task, config.require)
     config_args, reasoning_tokens = _reasoning(config, model)
     rules = _rules(config, model, task, reasoning_tokens)
@@ -149,20 +152,24 @@ def _marks(task: AnyTask, model: Model, recipe: Recipe) -> dict[str, Any]:
     return {"by": "language model", "task": task.name, "recipe": recipe.digest(), **whose}
 
 
-def rebuild(config: JobConfig, model: Model) -> tuple[AnyTask, PromptRules]:
-    """The task and the rules of prompts of a run, without its input: what it takes to ask the same again.
+def rebuild(config: JobConfig, say: Say) -> tuple[Model, AnyTask, PromptRules]:
+    """The model, the task and the rules of prompts of a run, without its input or an engine: enough to ask again.
 
     Raises:
-        UsageError: if the configuration does not fit the task or the model any more.
+        UsageError: if the configuration does not fit the task or the model any more, or the model is not here.
     """
-    task = _task_of(config, model)
-    return task, _rules(config, model, task, _reasoning(config, model)[1])
+    card = _card_of(config)
+    model = _model_of(config, card, say, fetches=False)
+    task = _task_of(config, card, model)
+    return model, task, _rules(config, model, task, _reasoning(config, model)[1])
 
 
-def _task_of(config: JobConfig, model: Model) -> AnyTask:
-    options = config.options
-    if config.adapter:
-        options = adapted_options(read_card(Path(config.adapter)), options)
+def _card_of(config: JobConfig) -> AdapterCard | None:
+    return read_card(Path(config.adapter)) if config.adapter else None
+
+
+def _task_of(config: JobConfig, card: AdapterCard | None, model: Model) -> AnyTask:
+    options = adapted_options(card, config.options) if card else config.options
     return make_task(find_task(config.task), options, config.prompt_form, model)
 
 
@@ -220,22 +227,22 @@ def _longest_text(parts: Sequence[Part], schema: pa.Schema, columns: Mapping[str
     return None
 
 
-def _resolve(config: JobConfig, task: str, say: Say) -> Model:
+def _model_of(config: JobConfig, card: AdapterCard | None, say: Say, fetches: bool = True) -> Model:
+    """The model, its adapter merged into it; what is not on this machine is fetched or refused."""
+    if config.adapter and config.engine == "scripted":
+        raise UsageError("the scripted engine has no model to put --adapter on")
+    if config.adapter and config.engine == "server":
+        raise UsageError("a server has its adapters itself", "name the one that it serves with --served-model")
     if config.engine == "scripted":
-        if config.adapter:
-            raise UsageError("the scripted engine has no model to put --adapter on")
-        name = scripted_name(config)
+        name = _scripted_name(config)
         return Model(name, None, name)
-    if config.engine == "server":
-        if config.adapter:
-            raise UsageError("a server has its adapters itself", "name the one that it serves with --served-model")
-        return resolve_model(config.model, config.revision, say)
-    vllm_version()
-    base = resolve_model(config.model, config.revision, say)
-    return with_adapter(base, Path(config.adapter), task, say) if config.adapter else base
+    base = resolve_model(config.model, config.revision, say, fetches)
+    if card is None or config.adapter is None:
+        return base
+    return with_adapter(base, Path(config.adapter), card, find_task(config.task).name, say)
 
 
-def scripted_name(config: JobConfig) -> str:
+def _scripted_name(config: JobConfig) -> str:
     """What the scripted engine is called: models that begin with `scripted` are different ones."""
     return config.model if config.model.startswith("scripted") else "scripted"
 
@@ -326,7 +333,7 @@ def _engine_spec(config: JobConfig, needs: EngineNeeds, task: AnyTask, say: Say)
         return server_spec(config, needs, any(isinstance(q.decoding, Choice) for q in _first_questions(task)), say)
     if config.endpoint:
         raise UsageError("--endpoint goes with --engine server")
-    return ScriptedSpec(needs, model=scripted_name(config)) if config.engine == "scripted" else VllmSpec(needs)
+    return ScriptedSpec(needs, model=_scripted_name(config)) if config.engine == "scripted" else VllmSpec(needs)
 
 
 def make_recipe(task: AnyTask, model: Model, engine: Mapping[str, Any], rules: PromptRules) -> Recipe:

@@ -69,15 +69,14 @@ def _named(decoding: Decoding) -> str:
     return str(describe(decoding)["kind"])
 
 
-def with_adapter(base: Model, folder: Path, task: str, say: Say) -> Model:
+def with_adapter(base: Model, folder: Path, card: AdapterCard, task: str, say: Say) -> Model:
     """The model with an adapter merged into its weights, which is done once and kept.
 
     Raises:
-        UsageError: if the adapter is for another task or model, or cannot be read.
+        UsageError: if the adapter is for another task or model.
         RunError: if it cannot be merged.
     """
     folder = folder.expanduser().absolute()
-    card = read_card(folder)
     if card.task != task:
         raise UsageError(f"the adapter {folder} is for {card.task}, not for {task}")
     if base.folder is None or card.model_digest != base.digest:
@@ -100,12 +99,9 @@ def refuse_other_prompts(card: AdapterCard, task: AnyTask, prompter: Prompter) -
     """An adapter is worth something for the prompts that it was trained on only.
 
     Raises:
-        UsageError: if a question that both know is asked in other words, or with other labels.
+        UsageError: if a question that it was trained on is asked in other words, with other labels, or not at all.
     """
-    now = prompt_digests(task, prompter)
-    if task.version != card.task_version or any(
-        now[name] != card.prompts[name] for name in set(now) & set(card.prompts)
-    ):
+    if task.version != card.task_version or not card.prompts.items() <= prompt_digests(task, prompter).items():
         raise UsageError(
             "the adapter was trained on other prompts or labels",
             "leave out the options and --prompt-form that change the prompt, or train one for them",

@@ -14,12 +14,12 @@ from pipeline import metrics
 from pipeline.completions import CompletionFolder
 from pipeline.elements import NO_ANSWERS, Block, Case, Outcome
 from pipeline.engines.base import EngineSpec
-from pipeline.errors import RowError
-from pipeline.outcomes import by_part, settle_case
+from pipeline.outcomes import by_part, settle_with_results
 from pipeline.requests import PromptRules
 from pipeline.task import AnyTask
 from schemas.cascade import Gate
 from schemas.envelope import ErrorClass
+from schemas.results import Result
 
 UNSURE = "unsure"
 
@@ -53,9 +53,9 @@ class KeepSureAnswers(beam.DoFn):
         unsure: Block[Case] = Block()
         num_kept = num_cut = 0
         for case in cases:
-            outcomes = list(settle_case(self._level.task, case, self._required))
-            if self._is_settled(case, outcomes):
-                kept += [(case.ref.part, outcome._replace(level=self._number)) for outcome in outcomes]
+            settled = list(settle_with_results(self._level.task, case, self._required))
+            if self._is_settled(case, settled):
+                kept += [(case.ref.part, outcome._replace(level=self._number)) for outcome, _ in settled]
                 num_kept, num_cut = num_kept + 1, num_cut + case.truncated
             else:
                 unsure.append(case._replace(answers=NO_ANSWERS, truncated=False))
@@ -66,13 +66,11 @@ class KeepSureAnswers(beam.DoFn):
         if unsure:
             yield beam.pvalue.TaggedOutput(UNSURE, unsure)
 
-    def _is_settled(self, case: Case, outcomes: list[Outcome]) -> bool:
+    def _is_settled(self, case: Case, settled: list[tuple[Outcome, Result | None]]) -> bool:
         """Sure of its answer, or stopped by the budget: the next model may not be asked then, either."""
-        failures = [outcome.failure for outcome in outcomes if outcome.failure]
+        failures = [outcome.failure for outcome, _ in settled if outcome.failure]
         if failures:
             return all(failure.error_class == ErrorClass.OVER_BUDGET for failure in failures)
-        try:
-            judgement = self._level.task.judgement(self._level.task.parse(case.record, 0, case.answers))
-        except RowError:
-            return False
+        result = settled[0][1] if settled else None
+        judgement = None if result is None else self._level.task.judgement(result)
         return judgement is not None and self._level.gate.keeps(case.partition, *judgement)

@@ -46,6 +46,7 @@ class Plan:
         layout: the columns of the results.
         budget: what may be spent.
         cheaper: models that answer first, of a cascade; what they are not sure of comes to `engine`.
+        by_model: rows and requests are counted by model, too; of a cascade.
         partition: the column by which the cascade has its thresholds.
         settles: rows are counted as done; not of a sample that is learnt from.
         redaction: what is kept out of it all.
@@ -64,6 +65,7 @@ class Plan:
     layout: OutputLayout
     budget: Budget = NO_BUDGET
     cheaper: tuple[Level, ...] = ()
+    by_model: bool = False
     partition: str | None = None
     settles: bool = True
     redaction: Redaction | None = None
@@ -92,7 +94,7 @@ class Plan:
 def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     """Wire the steps of a run into a pipeline."""
     rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns, plan.partition, plan.redaction)
-    records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task)).with_outputs(DEAD, main=OK)
+    records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task, plan.settles)).with_outputs(DEAD, main=OK)
 
     cases, settled = records.ok, [records.dead]
     for number, level in enumerate(plan.cheaper):
@@ -105,7 +107,8 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
         settled += [those.ok for those in kept]
         cases = [those.unsure for those in kept] | f"Model{number + 1}/Unsure" >> beam.Flatten()
 
-    parse = ParseAnswers(plan.task, plan.required, plan.layout.model if plan.cheaper else None)
+    model = plan.layout.model if plan.by_model else None
+    parse = ParseAnswers(plan.task, plan.required, model, plan.settles)
     answered = _ask(cases, _round(plan, None), "")
     settled += [those | f"Parse{i}" >> beam.ParDo(parse) for i, those in enumerate(answered)]
 
@@ -120,7 +123,7 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
 def _round(plan: Plan, level: Level | None) -> Round:
     """What the rounds of one model need: of a cheaper one, or of the last."""
     of = level or plan
-    model = level.model if level else plan.layout.model if plan.cheaper else None
+    model = level.model if level else plan.layout.model if plan.by_model else None
     settles = plan.settles and level is None
     num_buckets = max(1 + plan.rows // _ROWS_IN_BUCKET, _BUCKETS_OF_PROCESS * (plan.processes - 1))
     return Round(of.task, of.rules, of.engine, plan.run_id, of.store, plan.budget, num_buckets, model, settles)

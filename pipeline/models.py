@@ -155,22 +155,25 @@ def reasoning_parser_of(folder: Path) -> str | None:
     return REASONING_PARSERS.get(kind) if thinks else None
 
 
-def resolve_model(name: str, revision: str | None, say: Say) -> Model:
+def resolve_model(name: str, revision: str | None, say: Say, fetches: bool = True) -> Model:
     """The model that `name` means, fetched if need be: a catalogue name, a folder, or a Hugging Face id.
 
     Raises:
-        UsageError: if it is none of these.
+        UsageError: if it is none of these, or is not on this machine and may not be fetched.
         RunError: if it cannot be had.
     """
     if name in catalogue():
         if revision:
             raise UsageError("--revision goes with a Hugging Face id, not with a catalogue model")
-        return pull(catalogue_entry(name), say)
+        entry = catalogue_entry(name)
+        if not fetches and not entry.folder.exists():
+            raise UsageError(f"the model {name} is not on this machine", f"textmill models pull {name}")
+        return pull(entry, say)
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _local_model(name, folder.resolve(), revision, say)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return _hub_model(name, revision, say)
+        return _hub_model(name, revision, say, fetches)
     near = get_close_matches(name, catalogue()) or list(catalogue())
     raise UsageError(
         f"no model {name!r}: it is not in the catalogue, not a folder, and not a Hugging Face id (owner/name)",
@@ -285,14 +288,16 @@ def _local_model(name: str, folder: Path, revision: str | None, say: Say) -> Mod
     )
 
 
-def _hub_model(name: str, revision: str | None, say: Say) -> Model:
+def _hub_model(name: str, revision: str | None, say: Say, fetches: bool) -> Model:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    say(f"looking up {name} on the Hugging Face hub")
+    if fetches:
+        say(f"looking up {name} on the Hugging Face hub")
     patterns = ["*.json", "*.safetensors", "*.jinja", "*.model", "README.md"]
     try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+        found = snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=not fetches)
+        folder = Path(found)
     except (OSError, ValueError, HfHubHTTPError) as error:
         reason = str(error).strip().splitlines()[0]
         raise RunError(

@@ -18,13 +18,14 @@ Settled = tuple[int, Block[Outcome]]
 """A part and some outcomes of rows that belong to it."""
 
 
-def by_part(outcomes: Iterable[tuple[int, Outcome]]) -> Iterator[Settled]:
-    """Outcomes, each with its part, in a block for each part; how they ended is counted."""
+def by_part(outcomes: Iterable[tuple[int, Outcome]], settles: bool = True) -> Iterator[Settled]:
+    """Outcomes, each with its part, in a block for each part; how they ended is counted if they settle their rows."""
     parts: dict[int, Block[Outcome]] = {}
     for part, outcome in outcomes:
         parts.setdefault(part, Block()).append(outcome)
     for settled in parts.items():
-        _count(settled[1])
+        if settles:
+            _count(settled[1])
         yield settled
 
 
@@ -57,22 +58,29 @@ class ParseAnswers(beam.DoFn):
         task: whose answers they are.
         required: names of checks that a result must pass.
         model: whose rows are counted, of a cascade.
+        settles: rows are done, and how they ended is counted.
     """
 
-    def __init__(self, task: AnyTask, required: Sequence[str], model: str | None = None) -> None:
-        self._task, self._required, self._model = task, frozenset(required), model
+    def __init__(self, task: AnyTask, required: Sequence[str], model: str | None = None, settles: bool = True) -> None:
+        self._task, self._required, self._model, self._settles = task, frozenset(required), model, settles
 
     def process(self, cases: Block[Case]) -> Iterator[Settled]:
         metrics.count(metrics.TRUNCATED, sum(case.truncated for case in cases))
         if self._model is not None:
             metrics.count(metrics.of_model(metrics.ROWS, self._model), len(cases))
-        yield from by_part(
+        outcomes = (
             (case.ref.part, outcome) for case in cases for outcome in settle_case(self._task, case, self._required)
         )
+        yield from by_part(outcomes, self._settles)
 
 
 def settle_case(task: AnyTask, case: Case, required: frozenset[str]) -> Iterator[Outcome]:
     """What a row's answers mean for each of its results."""
+    return (outcome for outcome, _ in settle_with_results(task, case, required))
+
+
+def settle_with_results(task: AnyTask, case: Case, required: frozenset[str]) -> Iterator[tuple[Outcome, Result | None]]:
+    """As `settle_case`, each with what was parsed, if it is ok."""
     branches = task.branches(case.record)
     for index, keys in enumerate(branches):
         answers = [answer for name, answer in case.answers.items() if task.concerns(name, index)]
@@ -84,9 +92,9 @@ def settle_case(task: AnyTask, case: Case, required: frozenset[str]) -> Iterator
         except RowError as error:
             said = error.answer or (completions[-1].text if completions else None)
             failure = Failure(error.error_class, error.message, attempts=len(answers), answer=said)
-            yield Outcome(*place, cost_of(completions), dict(keys), failure)
+            yield Outcome(*place, cost_of(completions), dict(keys), failure), None
         else:
-            yield Outcome(*place, cost_of(completions), result.model_dump(), None)
+            yield Outcome(*place, cost_of(completions), result.model_dump(), None), result
 
 
 def _refuse_failed_checks(result: Result, required: frozenset[str]) -> None:

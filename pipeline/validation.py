@@ -16,10 +16,15 @@ from schemas.records import Record
 
 
 class ValidateRows(beam.DoFn):
-    """Blocks of rows to blocks of cases; `dead`: the outcomes of rows that are not valid, by part."""
+    """Blocks of rows to blocks of cases; `dead`: the outcomes of rows that are not valid, by part.
 
-    def __init__(self, task: AnyTask) -> None:
-        self._task = task
+    Args:
+        task: whose rows they are.
+        settles: rows are done, and counted so.
+    """
+
+    def __init__(self, task: AnyTask, settles: bool = True) -> None:
+        self._task, self._settles = task, settles
 
     def process(self, rows: Block[Row]) -> Iterator[Any]:
         metrics.count(metrics.ROWS, len(rows))
@@ -32,8 +37,9 @@ class ValidateRows(beam.DoFn):
                 failed.append((row.ref, error))
         if cases:
             yield cases
-        metrics.count_rows_done(len(failed))
-        for dead in by_part((ref.part, dead) for ref, error in failed for dead in fail_row(self._task, ref, error)):
+        metrics.count_rows_done(len(failed) if self._settles else 0)
+        outcomes = ((ref.part, dead) for ref, error in failed for dead in fail_row(self._task, ref, error))
+        for dead in by_part(outcomes, self._settles):
             yield beam.pvalue.TaggedOutput(DEAD, dead)
 
 

@@ -63,7 +63,7 @@ def _card(
         prompt_form=task.form,
         options=lectures.options,
         prompts=prompt_digests(task, Prompter(lectures.teacher.rules)),
-        model=model.name if model.licence else str(lectures.folder),
+        model=str(lectures.folder) if Path(model.name).expanduser().resolve() == lectures.folder else model.name,
         model_digest=model.digest,
         trained=now,
         settings=lectures.asked.settings,

@@ -106,7 +106,7 @@ def prepare_lectures(asked: FineTuning, terminal: Terminal) -> Lectures:
     task = make_task(task_class, options, asked.prompt_form, model)
     _refuse_untold(task)
     context = min(model.context_tokens or DEFAULT_CONTEXT_TOKENS, DEFAULT_CONTEXT_TOKENS)
-    rules = PromptRules(str(model.folder), "", context, 0, truncate=True)
+    rules = PromptRules(str(model.folder), "", context, 0, truncate=True, guard=task.may_guard)
     teacher = Teacher(task, rules, load_tokenizer(model.folder), _end_token(model.folder))
     found, left_out = read_rows(task, teacher, rows, columns, _fields(task_class, rows, asked.text))
     if not found:

@@ -108,13 +108,16 @@ def read_rows(
         except LookupError:
             left["a label that the task does not have"] += 1
             continue
+        except ValueError:
+            left["a rating that is no number"] += 1
+            continue
         if not targets:
             left["no answer"] += 1
             continue
         first = next(iter(targets.values()))
         label = "" if isinstance(first, str) or len(targets) > 1 else columns.gold_class(first, row)
-        rating = float(row[columns.rating]) if columns.rating and row.get(columns.rating) is not None else float("nan")
-        found.append(GoldRow(str(next(iter(record.model_dump().values()))), record, targets, label, rating))
+        text = str(next(iter(record.model_dump().values())))
+        found.append(GoldRow(text, record, targets, label, columns.mean_rating(row)))
     return found, dict(left)
 
 

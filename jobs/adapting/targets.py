@@ -1,6 +1,8 @@
 """What a row of gold says the answers should be."""
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,11 +46,17 @@ class GoldColumns:
         return f"ratings in {self.ratings or self.rating}, on {-self.end:g} … {self.end:g}"
 
     def target(self, question: Question, row: Mapping[str, Any]) -> Target | None:
-        """The answer to a question; None where the row does not say."""
+        """The answer to a question; None where the row does not say.
+
+        Raises:
+            ValueError: for a rating that is no number.
+        """
         decoding = question.decoding
         if not isinstance(decoding, Choice):
             answer = row.get(self.answer) if self.answer else None
-            return str(answer) if answer not in (None, "") and question.name == "answer" else None
+            if answer in (None, "") or question.name != "answer":
+                return None
+            return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str)
         if question.name != "answer":
             return self._whether(question.name, decoding, row)
         if self.label is not None:
@@ -67,20 +75,27 @@ class GoldColumns:
 
     def _of_ratings(self, row: Mapping[str, Any]) -> Target | None:
         """Shares of positive and negative: a rating half way to the scale's end, or beyond, counts whole."""
-        single = row.get(self.ratings) if self.ratings else None
-        mean = row.get(self.rating) if self.rating else None
-        ratings = [float(r) for r in single] if single else [] if mean is None else [float(mean)]
-        if not ratings:
+        given = row.get(self.ratings) if self.ratings else None
+        if given in (None, []):
+            given = row.get(self.rating) if self.rating else None
+        if given is None:
             return None
+        ratings = [_number(rating) for rating in (given if isinstance(given, list) else [given])]
+        if not all(map(math.isfinite, ratings)):
+            raise ValueError("a rating is no number")
         strength = [max(-1.0, min(1.0, 2 * r / self.end)) for r in ratings]
         positive = sum(max(0.0, s) for s in strength) / len(strength)
         negative = sum(max(0.0, -s) for s in strength) / len(strength)
         return dict(zip(RATED_LABELS, (positive, 1 - positive - negative, negative), strict=True))
 
+    def mean_rating(self, row: Mapping[str, Any]) -> float:
+        """By people; NaN where the row has none, or one that is no number."""
+        return _number(row.get(self.rating)) if self.rating else math.nan
+
     def gold_class(self, target: Mapping[str, float], row: Mapping[str, Any]) -> str:
         """The one label of a row, as `textmill evaluate` has it."""
-        if self.label is None and self.rating is not None and row.get(self.rating) is not None:
-            mean = float(row[self.rating])
+        mean = self.mean_rating(row)
+        if self.label is None and math.isfinite(mean):
             return "neutral" if abs(mean) < self.neutral_within else "positive" if mean > 0 else "negative"
         return max(target, key=lambda name: target[name])
 
@@ -107,9 +122,17 @@ def find_columns(names: Mapping[str, Any], given: Mapping[str, str | None], rows
     if not any(found.values()):
         hint = f"name it with --label, --rating or --answer; there is: {', '.join(names)}"
         raise UsageError("the gold has no answers to learn from", hint)
-    ratings = [abs(float(row[found["rating"]])) for row in rows if found["rating"] and row[found["rating"]] is not None]
+    ratings = (_number(row.get(found["rating"])) for row in rows) if found["rating"] else ()
     return GoldColumns(found["label"], found["rating"], found["ratings"], found["answer"], _end(ratings))
 
 
-def _end(ratings: list[float]) -> float:
-    return max(1.0, float(-(-max(ratings, default=1.0) // 1)))
+def _end(ratings: Iterable[float]) -> float:
+    return float(max([1, *(math.ceil(abs(rating)) for rating in ratings if math.isfinite(rating))]))
+
+
+def _number(value: Any) -> float:
+    """NaN for what is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan

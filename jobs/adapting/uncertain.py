@@ -38,8 +38,7 @@ def write_uncertain(output: Path, file: Path, num_rows: int) -> int:
     shown = [n for n in (manifest.id_column or "id", *texts) if n in names]
     said = [n for n in ("label", _COLUMN) if n in names]
     kept = dict.fromkeys([*shown, *said, STATUS_COLUMN])
-    table = stored.to_table(columns=list(kept), filter=ds.field(STATUS_COLUMN) == Status.OK)
-    table = _most_uncertain(table, texts[0], _POOL * num_rows)
+    table = _most_uncertain(stored, list(kept), texts[0], _POOL * num_rows)
     if not table.num_rows:
         raise UsageError(f"{output} has no ok results")
     values = table[texts[0]].to_pylist()
@@ -49,8 +48,21 @@ def write_uncertain(output: Path, file: Path, num_rows: int) -> int:
     return len(rows)
 
 
-def _most_uncertain(table: pa.Table, text: str, num_rows: int) -> pa.Table:
-    """The rows with the highest uncertainty, each text once."""
+def _most_uncertain(stored: ds.Dataset, columns: list[str], text: str, num_rows: int) -> pa.Table:
+    """The ok rows with the highest uncertainty, each text once; texts of the others are not held in memory."""
+    is_ok = ds.field(STATUS_COLUMN) == Status.OK
+    values = np.sort(stored.to_table(columns=[_COLUMN], filter=is_ok)[_COLUMN].to_numpy())[::-1]
+    looked_at = num_rows
+    while True:
+        least = float(values[min(looked_at, len(values)) - 1]) if len(values) else 0.0
+        table = stored.to_table(columns=columns, filter=is_ok & (ds.field(_COLUMN) >= least))
+        found = _each_text_once(table, text, num_rows)
+        if len(found) == num_rows or table.num_rows >= len(values):
+            return found
+        looked_at = 4 * table.num_rows
+
+
+def _each_text_once(table: pa.Table, text: str, num_rows: int) -> pa.Table:
     order = np.argsort(-table[_COLUMN].to_numpy(), kind="stable")
     seen: set[Any] = set()
     places = []

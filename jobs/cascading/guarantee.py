@@ -54,11 +54,14 @@ class Score:
         return scores
 
     def thresholds(self, cut: float) -> Thresholds:
-        """The probabilities, by label, from which on a score is above a cut; rounded up, so that a tie is not kept."""
+        """The probabilities, by label, from which on a score is above a cut.
+
+        They lie above the cut itself by more than rounding takes away, so that a tie is not kept.
+        """
         found = {}
         for label, offset in sorted(self.offsets.items()):
             at = 0.0 if cut == -math.inf else _sigmoid((cut - offset) / self.slope)
-            found[label] = 0.0 if cut == -math.inf else (math.floor(at * _RESOLUTION) + 1) / _RESOLUTION
+            found[label] = 0.0 if cut == -math.inf else (round(at * _RESOLUTION) + 1) / _RESOLUTION
         return Thresholds(by_label=found)
 
 
@@ -102,26 +105,31 @@ def fit_score(answered: Answered) -> Score:
     return Score(math.exp(found[0]), {name: float(found[1] + found[2 + i]) for i, name in enumerate(names)})
 
 
-def lowest_cut(scores: Floats, agrees: NDArray[np.bool_], rows: int, risk: float, delta: float) -> float | None:
+def lowest_cut(
+    scores: Floats, agrees: NDArray[np.bool_], rows: int, risk: float, delta: float, unknown: int = 0
+) -> float | None:
     """The lowest cut that is proven; answers with a score above it are kept. None: none is.
 
     Args:
         scores, agrees: of the answers of the part that proves.
         rows: of that part, those without an answer included.
+        unknown: of these, those that may have an answer the next time: each counts as kept and wrong.
     """
-    allowed = most_errors(rows, risk, delta)
+    allowed = most_errors(rows, risk, delta) - unknown
     if allowed < 0:
         return None
     wrong = np.sort(scores[~agrees])[::-1]
     return float(wrong[allowed]) if len(wrong) > allowed else -math.inf
 
 
-def learn_thresholds(fitted: Answered, proof: Answered, proof_rows: int, risk: float, delta: float) -> Thresholds:
-    """The thresholds that are proven; without any, none of the answers is kept."""
+def learn_thresholds(
+    fitted: Answered, proof: Answered, proof_rows: int, risk: float, delta: float, unknown: int = 0
+) -> Thresholds:
+    """The thresholds that are proven; without any, none of the answers is kept. Arguments are as of `lowest_cut`."""
     if not len(fitted.labels):
         return Thresholds()
     score = fit_score(fitted)
-    cut = lowest_cut(score.of(proof), proof.agrees, proof_rows, risk, delta)
+    cut = lowest_cut(score.of(proof), proof.agrees, proof_rows, risk, delta, unknown)
     return Thresholds() if cut is None else score.thresholds(cut)
 
 

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import rmtree
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -18,11 +19,12 @@ from pipeline.layout import DEAD_LETTERS, RESULTS
 from pipeline.parts import Part
 from pipeline.rows import read_rows
 from schemas.cascade import Gate, Thresholds
-from schemas.envelope import STATUS_COLUMN, Status
+from schemas.envelope import ERROR_COLUMN, ErrorClass
 
 RunPlan = Callable[[Plan], Counter[str]]
 
-_SCRATCH = "sample"
+_UNANSWERED = {ErrorClass.REQUEST_REJECTED, ErrorClass.ENGINE_DIED, ErrorClass.DEADLINE, ErrorClass.OVER_BUDGET}
+"""Failures that say nothing of the row: the next time it may have an answer."""
 _KEPT_COUNTS = (
     metrics.SENT,
     metrics.PROMPT_TOKENS,
@@ -75,13 +77,21 @@ class Learnt:
 
 
 @dataclass(frozen=True)
+class _Found:
+    """What a model makes of a row: `is_known` is whether that is so whenever it is asked."""
+
+    judgement: Judgement | None
+    is_known: bool
+
+
+@dataclass(frozen=True)
 class _Row:
     partition: str | None
-    judgements: tuple[Judgement | None, ...]
+    found: tuple[_Found, ...]
     fits: bool
 
     def agrees(self, model: int) -> bool:
-        ours, last = self.judgements[model], self.judgements[-1]
+        ours, last = self.found[model].judgement, self.found[-1].judgement
         return ours is not None and last is not None and ours.label == last.label
 
 
@@ -100,9 +110,10 @@ def learn(plans: Sequence[Plan], aim: Aim, run_plan: RunPlan) -> Learnt:
     number = sample_size(sum(part.rows for part in parts), aim.target, aim.sample)
     drawn = draw(parts, number, aim.seed)
     tally: Counter[str] = Counter()
-    judged: list[list[Judgement | None]] = []
+    judged: list[list[_Found]] = []
     for plan in reversed(plans):  # the cheapest last: its engine stays for the run
-        found, spent = _answers(replace(plan, parts=tuple(drawn), settles=False, partition=None), run_plan)
+        one = replace(plan, parts=tuple(drawn), settles=False, partition=None, budget=plans[-1].budget)
+        found, spent = _answers(one, run_plan)
         judged.insert(0, found)
         tally += spent
     rows = _rows(drawn, plans[-1].columns, judged, aim)
@@ -120,25 +131,19 @@ def _own(parts: Sequence[Part], aim: Aim, sample: int, risk: float, delta: float
 
 
 def _keeps(gate: Gate, row: _Row, model: int) -> bool:
-    judgement = row.judgements[model]
+    judgement = row.found[model].judgement
     return judgement is not None and gate.keeps(row.partition, *judgement)
 
 
-def _answers(plan: Plan, run_plan: RunPlan) -> tuple[list[Judgement | None], Counter[str]]:
+def _answers(plan: Plan, run_plan: RunPlan) -> tuple[list[_Found], Counter[str]]:
     """What one model says of the sample's rows, in order, and what that took."""
-    folder = Path(plan.folder) / _SCRATCH
-    for name in (RESULTS, DEAD_LETTERS):
-        (folder / name).mkdir(parents=True)
-    try:
-        counted = run_plan(replace(plan, folder=str(folder))) if plan.parts else Counter[str]()
-        found: list[Judgement | None] = []
-        columns = [*plan.layout.result.names, STATUS_COLUMN]
-        for file in sorted((folder / RESULTS).iterdir()):
-            for row in pq.ParquetFile(file).read(columns).to_pylist():
-                is_ok = row.pop(STATUS_COLUMN) == Status.OK
-                found.append(plan.task.judgement(plan.task.result.model_validate(row)) if is_ok else None)
-    finally:
-        rmtree(folder, ignore_errors=True)
+    with TemporaryDirectory() as folder:
+        for name in (RESULTS, DEAD_LETTERS):
+            (Path(folder) / name).mkdir()
+        counted = run_plan(replace(plan, folder=folder)) if plan.parts else Counter[str]()
+        columns = [*plan.layout.result.names, ERROR_COLUMN]
+        files = sorted((Path(folder) / RESULTS).iterdir())
+        found = [_found(plan, row) for file in files for row in pq.ParquetFile(file).read(columns).to_pylist()]
     tally = Counter({name: counted[name] for name in _KEPT_COUNTS})
     tally[metrics.UNIQUE] = counted[metrics.SENT]
     for name in (metrics.SENT, metrics.ENGINE_US):
@@ -146,30 +151,38 @@ def _answers(plan: Plan, run_plan: RunPlan) -> tuple[list[Judgement | None], Cou
     return found, tally
 
 
+def _found(plan: Plan, row: dict[str, Any]) -> _Found:
+    error = row.pop(ERROR_COLUMN)
+    if error is not None:
+        return _Found(None, is_known=error["class"] not in _UNANSWERED)
+    return _Found(plan.task.judgement(plan.task.result.model_validate(row)), is_known=True)
+
+
 def _rows(
-    drawn: Sequence[Part], columns: Mapping[str, str], judged: Sequence[Sequence[Judgement | None]], aim: Aim
+    drawn: Sequence[Part], columns: Mapping[str, str], judged: Sequence[Sequence[_Found]], aim: Aim
 ) -> list[_Row]:
-    """The sample's rows that any model has a result for; a third of them, drawn, is what scores are fitted on."""
+    """The sample's rows that any model has a result for, or may have; on a third of them, drawn, scores are fitted."""
     read = [row for part in drawn for row in read_rows(part, columns, aim.partition)]
     rng = random.Random(f"fit {aim.seed}")  # noqa: S311 - not a secret
     order = rng.sample(range(len(read)), len(read))
     fits = set(order[: round(FITTED_SHARE * len(read))])
     each = zip(read, zip(*judged, strict=True), strict=True)
     rows = [_Row(row.partition, tuple(found), i in fits) for i, (row, found) in enumerate(each)]
-    return [row for row in rows if any(judgement is not None for judgement in row.judgements)]
+    return [row for row in rows if any(one.judgement is not None or not one.is_known for one in row.found)]
 
 
 def _gate(rows: Sequence[_Row], model: int, own: Sequence[str], risk: float, delta: float) -> Gate:
     def learnt(those: Sequence[_Row]) -> Thresholds:
         fitted, proof = [row for row in those if row.fits], [row for row in those if not row.fits]
-        return learn_thresholds(_answered(fitted, model), _answered(proof, model), len(proof), risk, delta)
+        unknown = sum(not row.found[model].is_known for row in proof)
+        return learn_thresholds(_answered(fitted, model), _answered(proof, model), len(proof), risk, delta, unknown)
 
     by_partition = {name: learnt([row for row in rows if row.partition == name]) for name in own}
     return Gate(thresholds=learnt([row for row in rows if row.partition not in own]), by_partition=by_partition)
 
 
 def _answered(rows: Sequence[_Row], model: int) -> Answered:
-    given = [(row, judgement) for row in rows if (judgement := row.judgements[model]) is not None]
+    given = [(row, judgement) for row in rows if (judgement := row.found[model].judgement) is not None]
     return answered_of(
         [j.label for _, j in given], [j.probability for _, j in given], [r.agrees(model) for r, _ in given]
     )

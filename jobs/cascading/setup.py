@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jobs.cascading.learn import Aim, RunPlan, learn
 from jobs.cascading.rule import CascadeRule
-from jobs.config import JobConfig
+from jobs.config import JobConfig, split_adapter
 from jobs.prepare import Prepared, prepare
 from pipeline import metrics
 from pipeline.calibration import NO_CALIBRATION
@@ -17,12 +17,6 @@ from pipeline.cascade import Level
 from pipeline.errors import UsageError
 from pipeline.models import Say
 from schemas.cascade import CascadeModel, CascadeUse, Gate, Thresholds
-
-
-def split_adapter(name: str) -> tuple[str, str | None]:
-    """A model of a cascade, `NAME` or `NAME+DIR`, as the model and the folder of its adapter."""
-    model, plus, adapter = name.partition("+")
-    return (model, adapter) if plus and adapter else (name, None)
 
 
 def prepare_cascade(config: JobConfig, run_id: str, building: Path | str, say: Say) -> list[Prepared]:
@@ -44,10 +38,20 @@ def prepare_cascade(config: JobConfig, run_id: str, building: Path | str, say: S
         raise UsageError("a cascade runs in one process", "leave out --workers and --runner, or --cascade")
     if len({one.model.digest for one in prepared}) < len(prepared):
         raise UsageError("a model is twice in --cascade")
-    column = config.cascade_by
+    names = [one.model.name for one in prepared]
+    if len(set(names)) < len(names):
+        raise UsageError(f"two models of --cascade have one name: {', '.join(names)}", "rename an adapter's folder")
+    _refuse_partition(config.cascade_by, last)
+    return prepared
+
+
+def _refuse_partition(column: str | None, last: Prepared) -> None:
+    """The values of the column are in the manifest."""
     if column is not None and column not in last.survey.schema.names:
         raise UsageError(f"the input has no column {column!r}", f"it has: {', '.join(last.survey.schema.names)}")
-    return prepared
+    hidden = last.plan.redaction
+    if hidden is not None and column in (*hidden.fields, *hidden.columns, *hidden.emptied):
+        raise UsageError(f"--cascade-by {column}: its values would be in the manifest, and it is redacted")
 
 
 def configs_of(config: JobConfig) -> list[JobConfig]:
@@ -105,7 +109,8 @@ def settle(
     levels = tuple(_level(one, gate) for one, gate in zip(cheaper, gates, strict=True)) if rule.proven else ()
     sources = tuple((one.model.name, one.recipe.digest()) for one in cheaper) if rule.proven else ()
     layout = replace(last.plan.layout, cheaper=sources)
-    plan = replace(last.plan, cheaper=levels, partition=config.cascade_by if levels else None, layout=layout)
+    partition = config.cascade_by if levels else None
+    plan = replace(last.plan, cheaper=levels, by_model=True, partition=partition, layout=layout)
     return replace(last, plan=plan, cascade=rule), tally
 
 

@@ -58,7 +58,7 @@ def finetune(
         seed=seed,
     )
     columns = {"label": label, "rating": rating, "ratings": ratings, "answer": answer}
-    options = parse_engine_args(option or [])
+    options = parse_engine_args(option or [], "--option")
     seconds = float("inf") if minutes is None else 60 * minutes
     asked = FineTuning(gold, task, model, out, columns, text, options, prompt_form, settings, seconds)
     with own_terminal() as terminal:
@@ -70,7 +70,8 @@ def finetune(
         print(card.model_dump_json(indent=2))
         return
     _print_card(card)
-    print(f"use it: textmill {card.task} INPUT... OUTPUT --adapter {out}")
+    command = f"run --task {task}" if ".py" in task else card.task
+    print(f"use it: textmill {command} INPUT... OUTPUT --adapter {out}")
 
 
 def _print_card(card: AdapterCard) -> None:

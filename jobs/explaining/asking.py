@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from jobs.cascading.setup import configs_of
 from jobs.config import JobConfig, change
 from jobs.explaining.explained import Asked
-from jobs.prepare import make_recipe, rebuild, scripted_name
-from pipeline.adapters import with_adapter
+from jobs.prepare import make_recipe, rebuild
 from pipeline.answers import choice_probabilities
 from pipeline.calibration import calibration_digest, read_calibration
 from pipeline.completions import CompletionFolder
 from pipeline.decoding import Choice, describe
 from pipeline.elements import Answer, Case, Completion, Failure, Question, Request
 from pipeline.errors import RowError, UsageError
-from pipeline.models import Model, Say, catalogue, resolve_model
+from pipeline.models import Say
 from pipeline.prompts import Recipe, Text, readable
 from pipeline.requests import Prompter, PromptRules
 from pipeline.store_index import index_of
@@ -65,8 +63,7 @@ def make_asker(manifest: Manifest, recipe_digest: str, say: Say) -> Asker:
 
 
 def _asker(manifest: Manifest, config: JobConfig, say: Say) -> Asker:
-    model = _model(config, say)
-    task, rules = rebuild(config, model)
+    model, task, rules = rebuild(config, say)
     recipe = make_recipe(task, model, manifest.recipe["engine"], rules)
     notes: list[str] = []
     if manifest.calibration is not None and model.digest == manifest.model.digest:
@@ -81,18 +78,6 @@ def _asker(manifest: Manifest, config: JobConfig, say: Say) -> Asker:
     scope = recipe.scope()
     folder = CompletionFolder.of(config.store, scope)
     return Asker(config, task, recipe, replace(rules, scope=scope), folder, tuple(notes))
-
-
-def _model(config: JobConfig, say: Say) -> Model:
-    if config.engine == "scripted":
-        name = scripted_name(config)
-        return Model(name, None, name)
-    entry = catalogue().get(config.model)
-    if entry is not None and not entry.folder.exists():
-        hint = f"textmill models pull {config.model}"
-        raise UsageError(f"the model {config.model} is not here; its tokenizer and chat template are needed", hint)
-    base = resolve_model(config.model, config.revision, say)
-    return with_adapter(base, Path(config.adapter), config.task, say) if config.adapter else base
 
 
 def ask_store(asker: Asker, case: Case) -> tuple[Case, list[Asked]]:

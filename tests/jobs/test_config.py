@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.config import JobConfig, change, merge, parse_engine_args, parse_settings, read_config_file
+from jobs.config import JobConfig, change, merge, parse_engine_args, parse_settings, read_config_file, split_adapter
 from pipeline.errors import UsageError
 
 BASE = {"task": "sentiment", "inputs": ["a"], "output": "out"}
@@ -67,6 +67,22 @@ def test_the_bound_on_failed_rows(bound, failed: int, rows: int, allowed: bool) 
     assert JobConfig(**BASE, max_failed=bound).allows_failed(failed, rows) is allowed
 
 
+def test_the_last_of_a_cascade_is_the_model_with_its_adapter(tmp_path: Path) -> None:
+    base = {**BASE, "target": 0.9}
+    config = JobConfig(**base, cascade="small,large+some/adapter")
+    assert (config.model, config.adapter) == ("large", "some/adapter")
+    assert change(config.model_dump(mode="json"), {}) == config
+    assert JobConfig(**base, cascade="small+some/adapter,large").adapter is None
+    with pytest.raises(UsageError, match="give either adapter or cascade"):
+        merge(base, {}, {"cascade": "small,large", "adapter": "some/adapter"})
+    model, adapter = tmp_path / "a+b", tmp_path / "c+d"
+    for folder, card in ((model, "config.json"), (adapter, "card.json")):
+        folder.mkdir()
+        (folder / card).touch()
+    assert split_adapter(str(model)) == (str(model), None)
+    assert split_adapter(f"{model}+{adapter}") == (str(model), str(adapter))
+
+
 def test_engine_arguments_are_read_as_json_or_text() -> None:
     given_pairs = ["max-num-seqs=64", "enforce_eager=true", "dtype=float32", 'hf_overrides={"a": 1}', "path=a=b"]
     assert parse_engine_args(given_pairs) == {
@@ -78,6 +94,8 @@ def test_engine_arguments_are_read_as_json_or_text() -> None:
     }
     with pytest.raises(UsageError, match="NAME=VALUE"):
         parse_engine_args(["seed"])
+    with pytest.raises(UsageError, match="--option 'seed'"):
+        parse_engine_args(["seed"], "--option")
 
 
 @pytest.mark.parametrize("content", [b"task = ", b"\xff\xfe", b"[a]\n[a]"])

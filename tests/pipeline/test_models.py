@@ -155,3 +155,5 @@ def test_a_model_that_cannot_be_had_says_why(name: str, error, words: str, tmp_p
 def test_a_revision_goes_with_a_hub_id_only() -> None:
     with pytest.raises(UsageError, match="revision"):
         resolve_model("smollm2-135m", "main", print)
+    with pytest.raises(UsageError, match="not on this machine"):
+        resolve_model("smollm2-135m", None, print, fetches=False)

@@ -100,13 +100,14 @@ def test_merged_it_answers_as_it_was_judged(adapter: Path, gold: Path, tiny: Pat
     from jobs.adapting.lectures import prepare_lectures
 
     model = resolve_model(str(tiny), None, lambda _: None)
-    adapted = with_adapter(model, adapter, "sentiment", lambda _: None)
+    adapted = with_adapter(model, adapter, read_card(adapter), "sentiment", lambda _: None)
     assert adapted.folder is not None
     assert adapted.adapter is not None
     assert adapted.adapter.digest == adapter_digest(adapter)
     assert adapted.digest != model.digest == adapted.adapter.model_digest
 
     lectures = prepare_lectures(asked(gold, tiny, adapter), Terminal(io.StringIO()))
+    assert lectures.teacher.rules.guard
     unseen = lectures.teacher.lessons(lectures.parts[2])
     judged = Learner(adapted.folder, SETTINGS, 1).judge(unseen, lambda by: None, adapted=False)
     assert judged.loss == pytest.approx(read_card(adapter).after["loss"].value, rel=1e-4)
@@ -145,9 +146,9 @@ def test_the_adapter_names_the_model(adapter: Path, tiny: Path) -> None:
 def test_an_adapter_is_for_its_task_its_model_and_its_prompts(adapter: Path, tiny: Path) -> None:
     model, card = resolve_model(str(tiny), None, lambda _: None), read_card(adapter)
     with pytest.raises(UsageError, match="is for sentiment, not for classify"):
-        with_adapter(model, adapter, "classify", lambda _: None)
+        with_adapter(model, adapter, card, "classify", lambda _: None)
     with pytest.raises(UsageError, match="not for another"):
-        with_adapter(replace(model, name="another", digest="another"), adapter, "sentiment", lambda _: None)
+        with_adapter(replace(model, name="another", digest="another"), adapter, card, "sentiment", lambda _: None)
     prompter = Prompter(PromptRules(str(tiny), "", 2048, 0, truncate=True))
     refuse_other_prompts(card, make_task(find_task("sentiment"), card.options, None, model), prompter)
     with pytest.raises(UsageError, match="other prompts"):

@@ -3,11 +3,15 @@
 import hashlib
 import math
 from collections import Counter
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 
+from jobs.cascading.setup import prepare_cascade
+from jobs.config import JobConfig
 from jobs.tasks.sentiment import LABELS
+from pipeline import metrics
 from pipeline.elements import Request
 from pipeline.engines.base import Answered
 from pipeline.engines.scripted import ScriptedEngine, ScriptedSpec
@@ -89,6 +93,9 @@ def test_the_sure_rows_are_the_small_models_and_the_others_the_large_ones(run, w
     assert small.rows > 0.4 * len(answered)
     assert manifest.cascade.sample > 290
     assert manifest.cascade.proven
+    board = metrics.board()  # the sample is no progress
+    assert (metrics.rows_done(board), board[metrics.OK]) == (len(TEXTS), manifest.counts.ok)
+    assert board[metrics.FAILED] == manifest.counts.failed
 
 
 def test_each_model_is_asked_once_for_each_text_the_samples_included(run, write_parquet, two_models) -> None:
@@ -121,6 +128,7 @@ def test_what_proves_no_saving_is_all_the_large_models(run, write_parquet, resul
     manifest = run(write_parquet({"text": texts(200)}), cascade=CASCADE, target=0.99)
     assert {row["meta"]["model"] for row in results().to_pylist()} == {"scripted-large"}
     assert not manifest.cascade.proven
+    assert [model.rows for model in manifest.cascade.models] == [0, manifest.counts.ok]
     assert two_models.sent["scripted-small"] <= 40
 
 
@@ -146,14 +154,35 @@ def test_a_budget_that_is_spent_stops_both_and_the_same_command_goes_on(run, wri
     assert results().column("label").to_pylist() == results("whole").column("label").to_pylist()
 
 
+def test_a_budget_is_spent_once_and_a_sample_without_answers_proves_nothing(run, write_parquet, two_models) -> None:
+    file = write_parquet({"text": [f"text {i}" for i in range(2000)]})
+    manifest = run(file, cascade=CASCADE, target=0.9, budget={"rows": 200})
+    assert two_models.sent == {"scripted-large": 200, "scripted-small": 200}
+    assert not manifest.cascade.proven
+    assert run(file, cascade=CASCADE, target=0.9).cascade.proven
+
+
+def test_models_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(config: JobConfig, *_: object) -> SimpleNamespace:
+        plan, where = SimpleNamespace(task=SimpleNamespace(judges=True)), SimpleNamespace(shares_memory=True)
+        return SimpleNamespace(model=SimpleNamespace(name="base+adapter", digest=config.model), plan=plan, where=where)
+
+    monkeypatch.setattr("jobs.cascading.setup.prepare", prepare)
+    config = JobConfig(task="sentiment", inputs=("a",), output="out", cascade="a,b", target=0.9)
+    with pytest.raises(UsageError, match="have one name"):
+        prepare_cascade(config, "run", "building", print)
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
         ({"cascade": CASCADE, "target": 0.9, "options": {"aspect_names": ["price"]}}, "no label"),
         ({"cascade": CASCADE, "target": 0.9, "cascade_by": "nowhere"}, "no column"),
+        ({"cascade": CASCADE, "target": 0.9, "cascade_by": "text", "redact": True}, "would be in the manifest"),
+        ({"cascade": CASCADE, "target": 0.9, "cascade_by": "b", "redact": True, "empty_columns": ("b",)}, "manifest"),
     ],
 )
 def test_what_cannot_be_is_one_line_before_anything_is_asked(settings, said, run, write_parquet, two_models) -> None:
     with pytest.raises(UsageError, match=said):
-        run(write_parquet({"text": ["a"]}), **settings)
+        run(write_parquet({"text": ["a"], "b": ["b"]}), **settings)
     assert not two_models.opened

@@ -10,6 +10,7 @@ from scipy.stats import binom, norm
 
 from jobs.cascading.guarantee import (
     Answered,
+    Score,
     answered_of,
     fewest_rows,
     fit_score,
@@ -47,8 +48,8 @@ def taken(answers: Answered, rows: "np.ndarray") -> Answered:
     return answered_of([answers.labels[i] for i in rows], answers.probabilities[rows], answers.agrees[rows])
 
 
-def wrong_share(answers: Answered, thresholds: Thresholds) -> tuple[float, float]:
-    at = np.array([thresholds.by_label.get(label, thresholds.otherwise) for label in answers.labels])
+def wrong_share(answers: Answered, which: "np.ndarray", thresholds: Thresholds) -> tuple[float, float]:
+    at = np.array([thresholds.by_label.get(label, thresholds.otherwise) for label in LABELS])[which]
     kept = answers.probabilities >= at
     return float((kept & ~answers.agrees).mean()), float(kept.mean())
 
@@ -62,13 +63,13 @@ def test_the_target_is_missed_in_at_most_delta_of_all_draws(
     rows: int, sample: int, target: float, overconfident: float
 ) -> None:
     answers, repetitions, delta = population(rows, 7, overconfident), 300, 0.1
-    rng = np.random.default_rng(1)
+    rng, which = np.random.default_rng(1), np.array([LABELS.index(label) for label in answers.labels])
     missed, kept = 0, []
     for _ in range(repetitions):
         drawn = rng.choice(rows, sample, replace=False)
         fitted, proof = taken(answers, drawn[: sample // 3]), taken(answers, drawn[sample // 3 :])
         found = learn_thresholds(fitted, proof, len(proof.labels), 1 - target, delta)
-        wrong, share = wrong_share(answers, found)
+        wrong, share = wrong_share(answers, which, found)
         missed, kept = missed + (wrong > 1 - target), [*kept, share]
     chance = norm.ppf(0.999) * math.sqrt(delta * (1 - delta) / repetitions)
     assert missed / repetitions <= delta + chance
@@ -81,6 +82,14 @@ def test_a_sample_that_is_too_small_proves_nothing() -> None:
     assert fewest_rows(0.01, 0.05) == 299
     many = answered_of(["good"] * 299, [0.99] * 299, [True] * 299)
     assert learn_thresholds(many, many, 299, 0.01, 0.05).keeps("good", 0.01)
+    assert learn_thresholds(many, many, 299, 0.01, 0.05, unknown=1) == Thresholds()
+
+
+@pytest.mark.parametrize("score", [Score(1.0, {"a": 0.0}), Score(0.7, {"a": 0.3}), Score(20.0, {"a": -9.0})])
+def test_a_threshold_lies_above_the_tie(score: Score) -> None:
+    for p in (0.0, 1e-13, *(k / 200 for k in range(1, 200)), 1 - 1e-12, 1.0):
+        cut = score.of(answered_of(["a"], [p], [False]))[0]
+        assert not score.thresholds(cut).keeps("a", p), p
 
 
 def test_ties_with_what_is_wrong_are_not_kept_nor_are_labels_that_were_never_seen() -> None:
