@@ -19,7 +19,7 @@ from jobs.tasks import find_task
 from pipeline.adapters import adapted_options, read_card, refuse_other_prompts, with_adapter
 from pipeline.budget import Budget
 from pipeline.calibration import calibrate_task
-from pipeline.cluster.where import Where, choose_where
+from pipeline.cluster.where import Paths, Where, choose_where
 from pipeline.columns import choose_column, choose_id_column, choose_text_column, describe_columns, is_text
 from pipeline.completions import CompletionFolder
 from pipeline.decoding import Choice, describe
@@ -179,7 +179,7 @@ def where_of(config: JobConfig) -> Where:
     Raises:
         UsageError: if that cannot be.
     """
-    paths = (*config.inputs, config.output, config.store)
+    paths = Paths(tuple(config.inputs), config.output, config.store)
     return choose_where(config.workers, config.runner, config.beam_options, tuple(config.budget), paths)
 
 

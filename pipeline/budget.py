@@ -22,10 +22,12 @@ class Budget:
             that ask the engine, all of their questions in all rounds. At most what is in flight when a bound is reached
             comes on top of it; of rows, those that ask the same as the last one.
         started: when the run began, in seconds since the epoch: workers are other processes.
+        spent: of bounds, by work that was lost but for its answers.
     """
 
     bounds: tuple[tuple[str, float], ...] = ()
     started: float = 0.0
+    spent: tuple[tuple[str, float], ...] = ()
 
 
 NO_BUDGET = Budget()
@@ -81,19 +83,20 @@ def share(number: int, of: int) -> None:
 
 
 def part_of(budget: Budget, number: int, of: int) -> Budget:
-    """What one of several processes may spend; their parts are the whole. Minutes pass for all at once."""
+    """What one of several processes may still spend; their parts are the whole. Minutes pass for all at once."""
+    spent = dict(budget.spent)
 
-    def part(bound: float) -> float:
-        return (number + 1) * bound // of - number * bound // of
+    def part(name: str, bound: float) -> float:
+        rest = max(0, bound - spent.get(name, 0))
+        return rest if name == "minutes" or of == 1 else (number + 1) * rest // of - number * rest // of
 
-    bounds = ((name, bound if name == "minutes" or of == 1 else part(bound)) for name, bound in budget.bounds)
-    return replace(budget, bounds=tuple(bounds))
+    return Budget(tuple((name, part(name, bound)) for name, bound in budget.bounds), budget.started)
 
 
-def rest_of(budget: Budget, spent: Counter[str]) -> Budget:
-    """What is left of it after work that was lost but for its answers."""
-    gone = {"tokens": spent[metrics.PROMPT_TOKENS] + spent[metrics.OUTPUT_TOKENS], "rows": spent[metrics.ROWS_BEGUN]}
-    return replace(budget, bounds=tuple((name, max(0, bound - gone.get(name, 0))) for name, bound in budget.bounds))
+def after(budget: Budget, spent: Counter[str]) -> Budget:
+    """The budget after work that was lost but for its answers."""
+    tokens = spent[metrics.PROMPT_TOKENS] + spent[metrics.OUTPUT_TOKENS]
+    return replace(budget, spent=(("tokens", tokens), ("rows", spent[metrics.ROWS_BEGUN])))
 
 
 @lru_cache(maxsize=1)

@@ -2,8 +2,7 @@
 
 import threading
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -62,6 +61,7 @@ def of_model(name: str, model: str) -> str:
 _lock = threading.Lock()
 _board: Tally[str] = Tally()
 _elsewhere: Callable[[], Tally[str]] = Tally
+"""What the processes have counted that are followed."""
 
 
 def count(name: str, by: int = 1) -> None:
@@ -88,19 +88,14 @@ def _counter(name: str) -> Any:
     return Metrics.counter(NAMESPACE, name)
 
 
-@contextmanager
-def following(counted: Callable[[], Tally[str]]) -> Iterator[None]:
-    """While the block runs, the board has what other processes have counted, too.
+def follow(counted: Callable[[], Tally[str]]) -> None:
+    """Until `reset_board` the board has what other processes have counted, too.
 
     Args:
-        counted: says how much that is by now.
+        counted: says how much that is by now, also when they have ended.
     """
     global _elsewhere
     _elsewhere = counted
-    try:
-        yield
-    finally:
-        _elsewhere = Tally
 
 
 def own() -> Tally[str]:
@@ -116,8 +111,10 @@ def board() -> Tally[str]:
 
 def reset_board() -> None:
     """Start counting anew."""
+    global _elsewhere
     with _lock:
         _board.clear()
+    _elsewhere = Tally
 
 
 def totals(result: Any) -> Tally[str]:

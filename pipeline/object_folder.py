@@ -7,6 +7,7 @@ The files of the run before stay, for those who read them just then; those of ol
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 import threading
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from apache_beam.io.filesystem import BeamIOError
@@ -31,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 
 _CLAIM_NAME = "claim.json"
 _CLAIM_SECONDS, _REFRESH_SECONDS = 60.0, 15.0
+_OF_A_RUN = re.compile(rf"(\d{{8}}T\d{{6}}-[0-9a-f]{{6}})/({RESULTS}/.|{DEAD_LETTERS}/.|{re.escape(LOG_NAME)}$)")
+"""A file of a run's, below the output; the group is the run's id."""
 
 
 class ObjectFolder:
@@ -50,6 +54,7 @@ class ObjectFolder:
         self.building = Path(tempfile.mkdtemp(prefix="textmill-run-"))
         self._claim = f"{self.output}/{_CLAIM_NAME}"
         self._released = threading.Event()
+        self._refresher = threading.Thread(target=self._keep_claim, daemon=True)
         self._claimed = self._committed = False
         self._replaces: str | None = None
 
@@ -71,7 +76,7 @@ class ObjectFolder:
             self._claimed = True
         except (BeamIOError, OSError, ValueError) as error:
             raise UsageError(f"cannot write to {self.output}: {first_line(error)}") from None
-        threading.Thread(target=self._keep_claim, daemon=True).start()
+        self._refresher.start()
 
     def commit(
         self, layout: OutputLayout, make_manifest: Callable[[list[FileInfo], list[FileInfo]], Manifest]
@@ -99,10 +104,13 @@ class ObjectFolder:
         """
         self._released.set()
         with suppress(BeamIOError, OSError, ValueError):
-            if self._claimed and not self._committed:
-                self._delete(self._list(f"{self.parts}/"))
-            if self._claimed:  # not another run's
-                self._delete([self._claim])
+            if self._claimed:
+                if self._refresher.is_alive():
+                    self._refresher.join(_REFRESH_SECONDS)  # it would write the claim again
+                if not self._committed:
+                    self._delete(self._list(f"{self.parts}/"))
+                if self._is_claimed_by_us():
+                    self._delete([self._claim])
         if LOG_NAME not in keep:
             shutil.rmtree(self.building, ignore_errors=True)
 
@@ -112,30 +120,38 @@ class ObjectFolder:
     def _check_replaceable(self) -> str | None:
         """The id of the run that is there."""
         manifest = f"{self.output}/{MANIFEST_NAME}"
-        if FileSystems.exists(manifest):
-            with FileSystems.open(manifest) as stream:
-                try:
-                    return Manifest.model_validate_json(stream.read()).run_id
-                except ValidationError:
-                    raise UsageError(f"{manifest} was not written by Textmill", "choose another output") from None
-        others = [path for path in self._list(f"{self.output}/") if not self._is_of_a_run(path)]
-        if others:
+        own = (manifest, self._claim)
+        if others := [path for path in self._list(f"{self.output}/") if path not in own and not self._run_of(path)]:
             raise UsageError(f"{self.output} holds {others[0]!r}, not written by Textmill", "choose another output")
-        return None
+        if not FileSystems.exists(manifest):
+            return None
+        with FileSystems.open(manifest) as stream:
+            try:
+                return Manifest.model_validate_json(stream.read()).run_id
+            except ValidationError:
+                raise UsageError(f"{manifest} was not written by Textmill", "choose another output") from None
 
-    def _is_of_a_run(self, path: str) -> bool:
-        """Whether it is a file of some run that was not committed, or its claim."""
-        first, _, rest = path.removeprefix(f"{self.output}/").partition("/")
-        return first == _CLAIM_NAME or rest.startswith((f"{RESULTS}/", f"{DEAD_LETTERS}/"))
+    def _run_of(self, path: str) -> str | None:
+        """The id of the run that a file is of; None if it is of none."""
+        found = _OF_A_RUN.match(path.removeprefix(f"{self.output}/"))
+        return found[1] if found else None
 
     def _refuse_claimed(self) -> None:
-        if not FileSystems.exists(self._claim):
-            return
-        with FileSystems.open(self._claim) as stream:
-            claim = json.loads(stream.read())
-        if claim["run_id"] != self.run_id and time.time() - claim["seconds"] < _CLAIM_SECONDS:
+        claim = self._read_claim()
+        if claim and claim["run_id"] != self.run_id and time.time() - claim["seconds"] < _CLAIM_SECONDS:
             message = f"another run ({claim['run_id']}) is writing to {self.output}"
             raise UsageError(message, f"wait for it; if it was killed, for {_CLAIM_SECONDS:.0f} seconds")
+
+    def _read_claim(self) -> dict[str, Any]:
+        if not FileSystems.exists(self._claim):
+            return {}
+        with FileSystems.open(self._claim) as stream:
+            claim: dict[str, Any] = json.loads(stream.read())
+        return claim
+
+    def _is_claimed_by_us(self) -> bool:
+        """Whether no other run has taken a claim over that was not refreshed for too long."""
+        return self._read_claim().get("run_id") == self.run_id
 
     def _write_claim(self) -> None:
         write_whole(self._claim, json.dumps({"run_id": self.run_id, "seconds": time.time()}).encode())
@@ -143,6 +159,9 @@ class ObjectFolder:
     def _keep_claim(self) -> None:
         while not self._released.wait(_REFRESH_SECONDS):
             try:
+                if not self._is_claimed_by_us():
+                    _LOG.warning("another run has taken the claim on %s over", self.output)
+                    return
                 self._write_claim()
             except (BeamIOError, OSError, ValueError) as error:
                 _LOG.warning("cannot refresh the claim on %s: %s", self.output, first_line(error))
@@ -164,12 +183,13 @@ class ObjectFolder:
         if self._replaces is None:
             return
         with suppress(BeamIOError, OSError, ValueError):
-            runs = ((path, path.removeprefix(f"{self.output}/").split("/")) for path in self._list(f"{self.output}/"))
-            self._delete([path for path, steps in runs if len(steps) > 1 and steps[0] < self._replaces])
+            found = ((path, self._run_of(path)) for path in self._list(f"{self.output}/"))
+            self._delete([path for path, run_id in found if run_id and run_id < self._replaces])
 
     def _list(self, prefix: str) -> list[str]:
-        """Every file below."""
-        return [found.path for found in FileSystems.match([f"{prefix}**"])[0].metadata_list]
+        """Every file below; what ends in a slash is a console's mark of a folder."""
+        found = FileSystems.match([f"{prefix}**"])[0].metadata_list
+        return [file.path for file in found if not file.path.endswith("/")]
 
     def _delete(self, paths: list[str]) -> None:
         if paths:

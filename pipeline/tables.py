@@ -59,7 +59,8 @@ class PartWriter:
     def _put_in_place(self) -> None:
         """Copy what was written to its place; nothing stays there of an earlier try that had rows, if this has none."""
         if self._writer is not None:
-            copy_whole(self._written, self._path)
+            with Path(self._written).open("rb") as written:
+                copy_whole(written, self._path)
         elif FileSystems.exists(self._path):
             FileSystems.delete([self._path])
 

@@ -1,10 +1,11 @@
 """Files that appear whole: nobody reads half of one, and a writer that is killed leaves nothing behind."""
 
 import contextlib
+import io
 import os
 import shutil
 import uuid
-from pathlib import Path
+from typing import BinaryIO
 
 from apache_beam.io.filesystems import FileSystems
 
@@ -12,19 +13,6 @@ _APPEAR_WHOLE = ("s3://", "gs://", "azfs://")
 """Where a file that is being written is not there before it is closed, and renaming is copying."""
 _ANY_TYPE = "application/octet-stream"
 _CHUNK_BYTES = 8 << 20
-
-
-def copy_whole(file: str, path: str) -> None:
-    """Copy a local file to a place of one of Beam's filesystems, where it appears whole; one that is there is replaced.
-
-    Raises:
-        OSError, BeamIOError: if it cannot be written.
-    """
-    target = path if path.startswith(_APPEAR_WHOLE) else _scratch(path)
-    with Path(file).open("rb") as source, FileSystems.create(target, mime_type=_ANY_TYPE) as stream:
-        shutil.copyfileobj(source, stream, _CHUNK_BYTES)
-    if target != path:
-        _put_in_place(target, path)
 
 
 def _put_in_place(scratch: str, path: str) -> None:
@@ -43,26 +31,30 @@ def write_whole(path: str, content: bytes) -> None:
     """Write a file in one step, on any of Beam's filesystems; one that is there is replaced.
 
     Where the system has files without a name (Linux, most local filesystems), it gets its name when it is complete.
-    An object store shows it when it is complete. Elsewhere it is written beside its place, as `.<name>.<random>.tmp`,
-    and renamed.
 
     Raises:
         OSError, BeamIOError: if it cannot be written; then nothing stays of it.
     """
-    if "://" not in path and _write_nameless(path, content):
-        return
-    if path.startswith(_APPEAR_WHOLE):
-        with FileSystems.create(path, mime_type=_ANY_TYPE) as stream:
-            stream.write(content)
-        return
-    scratch = _scratch(path)
+    if "://" in path or not _write_nameless(path, content):
+        copy_whole(io.BytesIO(content), path)
+
+
+def copy_whole(source: BinaryIO, path: str) -> None:
+    """Write what a stream has, as `write_whole` does.
+
+    An object store shows it when it is complete. Elsewhere it is written beside its place, as `.<name>.<random>.tmp`,
+    and renamed.
+    """
+    scratch = path if path.startswith(_APPEAR_WHOLE) else _scratch(path)
     try:
         with FileSystems.create(scratch, mime_type=_ANY_TYPE) as stream:
-            stream.write(content)
-        _put_in_place(scratch, path)
+            shutil.copyfileobj(source, stream, _CHUNK_BYTES)
+        if scratch != path:
+            _put_in_place(scratch, path)
     except BaseException:
-        with contextlib.suppress(Exception):
-            FileSystems.delete([scratch])
+        if scratch != path:
+            with contextlib.suppress(Exception):
+                FileSystems.delete([scratch])
         raise
 
 

@@ -35,8 +35,11 @@ def _on_gpu(weights: int, share: float) -> Memory | None:
     """vLLM takes a share of the first GPU, whatever the model needs, and does not start if less is free."""
     import pynvml
 
+    gpus = visible_gpus()
+    if not gpus:
+        return None
     try:
-        found = pynvml.nvmlDeviceGetMemoryInfo(visible_gpus()[0])
+        found = pynvml.nvmlDeviceGetMemoryInfo(gpus[0])
     except pynvml.NVMLError:
         return None
     return Memory(

@@ -12,6 +12,8 @@ from types import TracebackType
 
 from pipeline.errors import RunError
 
+_STOP_SECONDS = 5.0
+
 
 class JobServer:
     """The server's process, while the block runs; `address` is where jobs are submitted.
@@ -44,8 +46,11 @@ class JobServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._process.kill()
-        self._process.communicate()
+        try:
+            self._process.communicate(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
 
     @property
     def pid(self) -> int:

@@ -20,7 +20,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
 from pipeline import lifetime, metrics
-from pipeline.budget import rest_of
+from pipeline.budget import after
 from pipeline.cluster.job_server import JobServer
 from pipeline.cluster.pool import WorkerPool
 from pipeline.cluster.reports import Report, sum_of
@@ -75,9 +75,9 @@ def run_on_workers(plan: Plan, number: int, log: Path, options: Sequence[str] = 
     while waves:
         done: Counter[str] = Counter()
         cluster = _Cluster(plan, number, log, options)
-        before = sum_of(past)
         try:
-            with cluster, metrics.following(partial(_counted, cluster, before)):
+            with cluster:
+                metrics.follow(partial(_counted, cluster, tally.copy()))
                 while waves:
                     done += cluster.run(waves[0])
                     waves.popleft()
@@ -89,20 +89,21 @@ def run_on_workers(plan: Plan, number: int, log: Path, options: Sequence[str] = 
                 message = f"{error}, {barren} times in a row without an answer between"
                 raise lifetime.fail(RunError(message, "is there memory for so many engines?")) from None
             tally += _kept(spent)
-            waves = deque(replace(wave, budget=rest_of(wave.budget, cluster.counted())) for wave in waves)
+            gone = sum_of([*past, *cluster.reports])
+            waves = deque(replace(wave, budget=after(wave.budget, gone)) for wave in waves)
         tally += done
         past += cluster.reports
     return Work(tally, tuple(past))
 
 
 def _counted(cluster: "_Cluster", before: Counter[str]) -> Counter[str]:
-    """What all workers have counted by now, those of clusters before it, too."""
+    """What all workers have counted by now, and what stays of clusters before them."""
     return cluster.counted() + before
 
 
 def _kept(spent: Counter[str]) -> Counter[str]:
     """Of the counters of work that was lost, what the run's have to have, too."""
-    kept = Counter({name: number for name, number in spent.items() if name.partition(".of.")[0] in _SPENT})
+    kept = Counter({name: number for name, number in spent.items() if name in _SPENT})
     kept[metrics.UNIQUE] = spent[metrics.STORED]  # the next try finds them as answers of this run's
     kept[metrics.WORKERS_LOST] = 1
     return kept
@@ -147,11 +148,12 @@ class _Cluster:
         """
         options = PipelineOptions(
             [
+                *self._options,  # first: of two that name the same the last one counts
                 f"--job_endpoint={self._server.address}",
                 "--environment_type=EXTERNAL",
                 f"--environment_config={self._pool.address}",
                 f"--direct_num_workers={self._number}",
-                *self._options,
+                "--experiments=disable_logging_submission_environment",  # a `pip freeze` for each wave
             ],
             pipeline_type_check=False,
         )

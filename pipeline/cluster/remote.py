@@ -8,11 +8,10 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import lifetime, metrics
 from pipeline.cluster.spread import spread
-from pipeline.cluster.where import Where
+from pipeline.cluster.where import Where, new_pipeline
 from pipeline.errors import UsageError
 from pipeline.flow import Plan, build_flow
 from pipeline.layout import RESULTS
@@ -45,20 +44,21 @@ def run_on_runner(plan: Plan, where: Where) -> Counter[str]:
     done = threading.Event()
     waiting = threading.Thread(target=_wait, args=(result, failed, done), daemon=True)
     waiting.start()
-    with metrics.following(partial(_elsewhere, counted)):
-        polls = 0
-        while not done.wait(_POLL_SECONDS):
-            polls += 1
-            if polls * _POLL_SECONDS % _METRICS_SECONDS < _POLL_SECONDS:
-                counted |= _counters_now(result)
-            try:
-                lifetime.check_stop()
-            except Exception:
-                result.cancel()
-                raise
+    metrics.follow(partial(_elsewhere, counted))
+    polls = 0
+    while not done.wait(_POLL_SECONDS):
+        polls += 1
+        if polls * _POLL_SECONDS % _METRICS_SECONDS < _POLL_SECONDS:
+            counted |= _counters_now(result)
+        try:
+            lifetime.check_stop()
+        except Exception:
+            result.cancel()
+            raise
     if failed:
         raise failed[0]
-    return _recounted(metrics.totals(result), plan)
+    counted |= (found := metrics.totals(result))
+    return _recounted(found, plan)
 
 
 def _recounted(tally: Counter[str], plan: Plan) -> Counter[str]:
@@ -76,11 +76,7 @@ def make_pipeline(plan: Plan, where: Where) -> beam.Pipeline:
     Raises:
         UsageError: if Beam cannot make the runner, or does not take its options.
     """
-    try:
-        options = PipelineOptions([f"--runner={where.runner}", *where.options], pipeline_type_check=False)
-        pipeline = beam.Pipeline(options=options)
-    except (ImportError, ValueError, SystemExit) as error:
-        raise UsageError(f"Beam cannot make a {where.runner}: {' '.join(str(error).split())}") from None
+    pipeline = new_pipeline(where)
     build_flow(pipeline, spread(plan, _PROCESSES))
     return pipeline
 

@@ -7,6 +7,7 @@ budget and one clear line need both earlier, and so does what a worker has spent
 import json
 import resource
 import threading
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ from pipeline.errors import RunError
 
 _REFRESH_SECONDS = 0.5
 _KIB = 1024
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,16 @@ def report_now(file: Path) -> None:
     failure = (type(error).__name__, error.message, error.hint) if error else None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB
     scratch = file.with_suffix(".tmp")
-    with suppress(OSError):
+    with _lock, suppress(OSError):
         scratch.write_text(json.dumps(asdict(Report(dict(metrics.board()), peak, failure))), encoding="utf-8")
         scratch.replace(file)
 
 
-def keep_reporting(file: Path, done: threading.Event) -> None:
-    """Write the report twice a second until the event is set, and once more then."""
-    while not done.wait(_REFRESH_SECONDS):
+def keep_reporting(file: Path) -> None:
+    """Write the report twice a second."""
+    while True:
+        time.sleep(_REFRESH_SECONDS)
         report_now(file)
-    report_now(file)
 
 
 def read_report(file: Path) -> Report:

@@ -8,5 +8,4 @@ from pipeline.flow import Plan
 
 def spread(plan: Plan, processes: int) -> Plan:
     """The plan for so many processes: enough groups of requests for all, and engines that take GPUs of their own."""
-    cheaper = tuple(replace(level, engine=placed(level.engine)) for level in plan.cheaper)
-    return replace(plan, processes=processes, engine=placed(plan.engine), cheaper=cheaper)
+    return replace(plan, processes=processes, engine=placed(plan.engine))

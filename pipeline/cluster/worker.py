@@ -49,25 +49,21 @@ class WorkerSettings:
 
 
 def main() -> None:
-    """Run harnesses until standard input ends."""
+    """Run harnesses; `_stop` ends the process, on SIGTERM or when standard input ends."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = WorkerSettings(**json.loads(sys.argv[1]))
     _prepare(settings)
-    done = threading.Event()
     file = Path(settings.report)
-    reporting = threading.Thread(target=keep_reporting, args=(file, done), daemon=True)
-    reporting.start()
+    threading.Thread(target=keep_reporting, args=(file,), daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_stop, args=(file,), daemon=True).start())
-    harnesses: queue.Queue[dict[str, str] | None] = queue.Queue()
+    harnesses: queue.Queue[dict[str, str]] = queue.Queue()
     threading.Thread(target=_listen, args=(harnesses, file), daemon=True).start()
     with keeping_engine(), few_collections():
-        while (asked := harnesses.get()) is not None:
+        while True:
+            asked = harnesses.get()
             _run_harness(asked["control"], asked["worker_id"])
             gc.collect()
             report_now(file)
-    lifetime.close_all()
-    done.set()
-    reporting.join()
 
 
 def _prepare(settings: WorkerSettings) -> None:
@@ -106,11 +102,10 @@ def _run_harness(control: str, worker_id: str) -> None:
         _LOG.exception("the harness ended")
 
 
-def _listen(harnesses: queue.Queue[dict[str, str] | None], report: Path) -> None:
-    """Queue what standard input says; its end while a harness runs means that the driver is gone."""
+def _listen(harnesses: queue.Queue[dict[str, str]], report: Path) -> None:
+    """Queue what standard input says; its end means that the driver is gone."""
     for line in sys.stdin:
         harnesses.put(json.loads(line))
-    harnesses.put(None)
     _stop(report)
 
 

@@ -65,16 +65,13 @@ def take_devices(ids: Sequence[str], number: int, folder: Path | None = None) ->
         folder: of the lock files, one for each device.
 
     Raises:
-        RunError: if fewer are free.
+        RunError: if fewer are free, or the lock files cannot be had.
     """
     folder = folder or Path(tempfile.gettempdir()) / "textmill-gpus"
-    folder.mkdir(mode=0o777, exist_ok=True)
-    own = [device for device in ids if str(folder / device) in _taken][:number]
-    for device in (device for device in ids if device not in own):
-        if len(own) == number:
-            break
-        if _take(folder / device):
-            own.append(device)
+    try:
+        own = _take_some(ids, number, folder)
+    except OSError as error:
+        raise RunError(f"cannot take a GPU in {folder}: {error.strerror}", "is it a folder that all may use?") from None
     if len(own) < number:
         raise RunError(
             f"{number} GPUs are needed and {len(own)} of {len(ids)} are free", "fewer workers, or another machine"
@@ -82,8 +79,26 @@ def take_devices(ids: Sequence[str], number: int, folder: Path | None = None) ->
     return own
 
 
+def _take_some(ids: Sequence[str], number: int, folder: Path) -> list[str]:
+    if not folder.is_dir():
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o1777)  # whatever the umask: other users take devices here, too
+    files = {device: folder / device.replace("/", "_") for device in ids}
+    own = [device for device in ids if str(files[device]) in _taken][:number]
+    for device in (device for device in ids if device not in own):
+        if len(own) == number:
+            break
+        if _take(files[device]):
+            own.append(device)
+    return own
+
+
 def _take(file: Path) -> bool:
-    lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        lock = os.open(file, os.O_RDONLY)
+    except FileNotFoundError:
+        lock = os.open(file, os.O_RDONLY | os.O_CREAT, 0o644)
+        os.fchmod(lock, 0o644)  # whatever the umask
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

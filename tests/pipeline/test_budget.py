@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import metrics
-from pipeline.budget import NO_BUDGET, Budget, Purse, part_of, rest_of
+from pipeline.budget import NO_BUDGET, Budget, Purse, after, part_of
 from pipeline.elements import Asker, Case, Pending, RowRef
 from schemas.envelope import ErrorClass
 from schemas.records import TextRecord
@@ -43,6 +43,12 @@ def test_a_refusal_says_what_was_spent() -> None:
     )
 
 
+def test_a_refusal_after_a_loss_names_the_budget_of_the_run() -> None:
+    refusal = Purse(after(Budget((("rows", 10),)), Counter({metrics.ROWS_BEGUN: 10}))).refuse(pending())
+    assert refusal is not None
+    assert "budget of 10 rows" in refusal.message
+
+
 def test_minutes_run_from_the_start_of_the_run() -> None:
     now = 1000.0
     purse = Purse(Budget((("minutes", 1.5),), started=1000.0), lambda: now)
@@ -74,5 +80,5 @@ def test_shares_of_a_budget_are_the_whole_and_the_rest_is_what_is_not_spent(boun
     assert sum(part["tokens"] for part in parts) == bound
     assert max(part["tokens"] for part in parts) - min(part["tokens"] for part in parts) <= 1
     assert {part["minutes"] for part in parts} == {5.0}
-    rest = dict(rest_of(budget, Counter({metrics.PROMPT_TOKENS: spent})).bounds)
-    assert rest == {"minutes": 5.0, "tokens": max(0, bound - spent)}
+    rest = part_of(after(budget, Counter({metrics.PROMPT_TOKENS: spent})), 0, 1)
+    assert dict(rest.bounds) == {"minutes": 5.0, "tokens": max(0, bound - spent)}

@@ -1,5 +1,6 @@
 """GPUs of a machine, each taken by one process."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,22 @@ def test_each_process_takes_devices_of_its_own_and_they_are_free_when_it_ends(tm
             placed.take_devices(_IDS, 2, tmp_path)
         other.kill()
     assert placed.take_devices(_IDS, 3, tmp_path) == ["GPU-c", "GPU-a", "GPU-b"]
+
+
+def test_every_user_may_take_a_device_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        placed.take_devices(["MIG-GPU-a/1/0"], 1, tmp_path / "locks")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "locks").stat().st_mode & 0o7777 == 0o1777
+    assert (tmp_path / "locks" / "MIG-GPU-a_1_0").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "locks").touch()
+    with pytest.raises(RunError, match="cannot take a GPU in"):
+        placed.take_devices(_IDS, 1, tmp_path / "locks")
 
 
 def test_only_an_engine_that_computes_here_takes_any() -> None:

@@ -1,12 +1,13 @@
 """Files appear whole, replace what is there, and leave nothing behind when they cannot be written."""
 
+import io
 import os
 import resource
 from pathlib import Path
 
 import pytest
 
-from pipeline.whole_files import write_whole
+from pipeline.whole_files import copy_whole, write_whole
 
 
 @pytest.fixture(params=["nameless files", "a name for the time being"])
@@ -32,4 +33,14 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
             write_whole(str(tmp_path / "file"), bytes(100_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_copy_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    class Broken(io.BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="gone"):
+        copy_whole(Broken(), str(tmp_path / "file"))
     assert not list(tmp_path.iterdir())

@@ -14,7 +14,7 @@ from apache_beam.transforms import environments
 from jobs.config import JobConfig
 from jobs.prepare import prepare
 from pipeline.cluster.remote import make_pipeline
-from pipeline.cluster.where import Where, choose_where
+from pipeline.cluster.where import Paths, Where, choose_where
 from pipeline.errors import UsageError
 from pipeline.flow import Plan, build_flow
 from pipeline.parts import plan_parts
@@ -94,19 +94,29 @@ def test_the_graph_for_dataflow_is_made_without_sending_it(write_parquet) -> Non
     assert graph.ByteSize() < 300_000  # Dataflow takes 10 MB
 
 
+_PLACES = Paths(("gs://b/in-[0-9]/*",), "gs://b/out", "gs://b/store")
+
+
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "changes", "says"),
     [
-        ((None, "DaskRunner", (), (), ()), "loses rows"),
-        ((None, "FlinkRuner", (), (), ()), "no runner"),
-        ((2, "FlinkRunner", (), (), ()), "another place"),
-        ((None, "FlinkRunner", (), ("tokens",), ()), "budget of tokens"),
-        ((None, "DataflowRunner", (), (), ("gs://b/in", "/disk/out")), "cannot see /disk/out"),
-        ((None, None, ("--s3_secret_access_key=x",), (), ()), "s3_secret_access_key would be written"),
-        ((None, None, ("--runner=FlinkRunner",), (), ()), "stands before"),
-        ((None, None, ("--direct_num_workers=many",), (), ()), "does not take"),
+        ((None, "DaskRunner", (), ()), {}, "loses rows"),
+        ((None, "FlinkRuner", (), ()), {}, "no runner"),
+        ((2, "FlinkRunner", (), ()), {}, "another place"),
+        ((None, "FlinkRunner", (), ("tokens",)), {}, "budget of tokens"),
+        ((None, "DataflowRunner", (), ()), {"output": "/disk/out"}, "cannot see /disk/out"),
+        ((None, "DataflowRunner", ("--project=mine",), ()), {}, "Beam cannot make a DataflowRunner: .*region"),
+        ((None, None, ("--s3_secret_access_key=x",), ()), {}, "s3_secret_access_key would be written"),
+        ((None, None, ("--runner=FlinkRunner",), ()), {}, "stands before"),
+        ((None, None, ("--num_workers=many",), ()), {}, "does not take"),
+        ((2, None, ("--direct_num_workers=4",), ()), {}, "direct_num_workers is Textmill's"),
+        ((None, None, ("--direct_running_mode=multi_processing",), ()), {}, "direct_running_mode is Textmill's"),
+        ((None, None, (), ()), {"output": "hdfs://b/out"}, "HDFS"),
+        ((None, None, (), ()), {"output": "s3://b/out[1]"}, "reads as a pattern"),
+        ((None, "FlinkRunner", (), ()), {"output": "/disk/out?"}, "reads as a pattern"),
+        ((None, None, (), ()), {"store": "/disk/sto*re"}, "reads as a pattern"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(arguments: Sequence[object], says: str) -> None:
+def test_what_cannot_be_is_refused_in_one_line(arguments: Sequence[object], changes: dict[str, str], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        choose_where(*arguments)  # type: ignore[arg-type]
+        choose_where(*arguments, replace(_PLACES, **changes))  # type: ignore[arg-type]

@@ -25,6 +25,10 @@ from schemas.manifest import Manifest
 _BUCKET = "s3://mill"
 
 
+def _options(endpoint: str) -> tuple[str, ...]:
+    return (f"--s3_endpoint_url={endpoint}", "--s3_region_name=us-east-1")
+
+
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     server = ThreadedMotoServer(port=0)
@@ -41,6 +45,7 @@ def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(name, value)
     client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
     client.create_bucket(Bucket="mill")
+    FileSystems.set_options(PipelineOptions(list(_options(endpoint))))
     yield client
     for key in _keys(client):
         client.delete_object(Bucket="mill", Key=key)
@@ -77,8 +82,7 @@ def _read(s3: Any, kind: str = "results") -> list[dict]:
 def run_s3(endpoint: str) -> Callable[..., Manifest]:
     def go(**settings: Any) -> Manifest:
         values = {"inputs": (f"{_BUCKET}/in",), "output": f"{_BUCKET}/out", "store": f"{_BUCKET}/store"}
-        options = (f"--s3_endpoint_url={endpoint}", "--s3_region_name=us-east-1")
-        values |= {"task": "sentiment", "engine": "scripted", "beam_options": options, **settings}
+        values |= {"task": "sentiment", "engine": "scripted", "beam_options": _options(endpoint), **settings}
         return run_job(JobConfig(**values), Terminal(io.StringIO()))
 
     return go
@@ -130,6 +134,39 @@ def test_a_place_that_another_run_claims_or_that_is_foreign_is_refused(s3, run_s
     folder.open()
     folder.release()
     assert "out/claim.json" not in _keys(s3)
-    s3.put_object(Bucket="mill", Key="foreign/letters.txt", Body=b"dear")
-    with pytest.raises(UsageError, match="not written by Textmill"):
-        run_s3(output=f"{_BUCKET}/foreign")
+
+
+_RUN, _OLDER = "20261125T110922-3fa4c1", "20261124T110902-99b2e0"
+
+
+@pytest.mark.parametrize("key", ["letters.txt", "2025-archive/x.csv", f"{_OLDER}/manifest.json", "2025/results/x"])
+def test_what_is_foreign_is_refused_also_beside_a_manifest(s3, key) -> None:
+    s3.put_object(Bucket="mill", Key=f"out/{key}", Body=b"dear")
+    s3.put_object(Bucket="mill", Key="out/manifest.json", Body=b"{}")
+    folder = ObjectFolder(f"{_BUCKET}/out", _RUN)
+    with pytest.raises(UsageError, match=f"{key}', not written by Textmill"):
+        folder.open()
+    folder.release()
+    assert f"out/{key}" in _keys(s3)
+
+
+def test_only_files_of_runs_go_with_an_older_run(s3) -> None:
+    folder = ObjectFolder(f"{_BUCKET}/out", _RUN)
+    s3.put_object(Bucket="mill", Key=f"out/{_OLDER}/run.log", Body=b"of a run that was killed")
+    folder.open()
+    for key in (f"{_OLDER}/results/part-00000.parquet", f"{_OLDER}/notes.txt", "2025-archive/x.csv"):
+        s3.put_object(Bucket="mill", Key=f"out/{key}", Body=b"")
+    folder._replaces = "20261125T000000-000000"
+    folder._remove_older()
+    folder.release()
+    assert set(_keys(s3)) == {f"out/{_OLDER}/notes.txt", "out/2025-archive/x.csv"}
+
+
+def test_a_claim_that_another_run_has_taken_over_is_that_runs(s3, monkeypatch) -> None:
+    monkeypatch.setattr("pipeline.object_folder._REFRESH_SECONDS", 0.05)
+    slow = ObjectFolder(f"{_BUCKET}/out", _OLDER)
+    slow.open()
+    s3.put_object(Bucket="mill", Key="out/claim.json", Body=json.dumps({"run_id": _RUN, "seconds": 0}).encode())
+    slow._refresher.join(5)
+    slow.release()
+    assert json.loads(s3.get_object(Bucket="mill", Key="out/claim.json")["Body"].read())["run_id"] == _RUN

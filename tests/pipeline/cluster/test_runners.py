@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
 
+from pipeline.cluster.job_server import JobServer
 from schemas.manifest import Manifest
 
 
@@ -30,3 +31,13 @@ def test_a_run_by_name_is_that_of_one_process_and_the_package_is_staged(
     assert plain[0] == plain[1]
     assert there.counts == alone.counts
     assert b"a wheel" in {found.read_bytes() for found in (tmp_path / "staged").rglob("*.whl")}
+
+
+def test_the_job_server_takes_its_folder_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    with JobServer(tmp_path / "log") as server:
+        assert list(scratch.iterdir())
+    assert not server.is_alive
+    assert not list(scratch.iterdir())

@@ -94,7 +94,7 @@ def test_two_workers_write_what_one_process_writes(run: Callable[..., Manifest],
 
 def test_a_killed_worker_loses_no_row_and_repeats_none(slow_task, run, write_parquet, results, home, tmp_path) -> None:
     file = write_parquet({"text": _TEXTS}, row_group_size=100)
-    run(file, "alone", store=str(home / "one"), task=slow_task)
+    alone = run(file, "alone", store=str(home / "one"), task=slow_task)
     (tmp_path / "answering" / str(os.getpid())).unlink()
 
     def kill_one() -> None:
@@ -107,6 +107,7 @@ def test_a_killed_worker_loses_no_row_and_repeats_none(slow_task, run, write_par
     killer.join()
     assert manifest.incidents.workers_lost == 1
     assert len(manifest.workers) == 4
+    assert manifest.pace.rows[-1] == alone.pace.rows[-1]
     whole = [{**row, "meta": None} for row in _plain(results("alone"))]
     assert [{**row, "meta": None} for row in _plain(results("both"))] == whole
     assert manifest.counts.ok + manifest.counts.failed == manifest.counts.rows == 500
@@ -132,6 +133,7 @@ def test_an_interrupted_run_keeps_its_answers_and_leaves_no_process(slow_task, w
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
+    assert int(said.partition("interrupted: ")[2].split()[0]) > 0, said
     assert not any(map(_is_alive, workers))
     again = Manifest.model_validate_json(subprocess.check_output(command, text=True))
     assert again.counts.reused > 0
