@@ -62,7 +62,8 @@ def no_personal_data(output: str, message: str, context: str = "") -> Check:
         for kind, value, key in _personal_data(message)
         if any(key in form for form in said) and not any(key in form for form in known)
     ]
-    repeated += [p for p in placeholders_in(message) if kind_of(p) in _PRIVATE and p in output and p not in context]
+    placeholders = set(placeholders_in(output)) - set(placeholders_in(context))
+    repeated += [p for p in placeholders_in(message) if kind_of(p) in _PRIVATE and p in placeholders]
     problem = f"do not repeat the customer's {quote(list(dict.fromkeys(repeated)), mark='')}" if repeated else ""
     return verdict("personal_data", problem)
 

@@ -70,12 +70,16 @@ def restore(text: str, values: Mapping[str, str]) -> str:
 
 
 def _likely(text: str, values: Mapping[str, str]) -> str:
-    return _LIKE_ONE.sub(lambda m: values.get(f"[{m[1].upper()}_{int(m[2])}]", m.group()), text)
+    return _LIKE_ONE.sub(lambda m: values.get(_meant(m), m.group()), text)
+
+
+def _meant(match: re.Match[str]) -> str:
+    return f"[{match[1].upper()}_{int(match[2])}]"
 
 
 def placeholders_in(text: str) -> list[str]:
-    """The placeholders that a text has, each once, in order."""
-    return list(dict.fromkeys(match.group() for match in _PLACEHOLDER.finditer(text)))
+    """The placeholders that a text has, each once, in order; also where a model has written them a bit otherwise."""
+    return list(dict.fromkeys(map(_meant, _LIKE_ONE.finditer(text))))
 
 
 def kind_of(placeholder: str) -> Kind:
