@@ -38,6 +38,12 @@ def redaction_of(
     return Redaction(finder, fields, others, tuple(dict.fromkeys(config.empty_columns)), config.restore)
 
 
+def row_redaction(config: JobConfig, columns: Mapping[str, str]) -> Redaction | None:
+    """What was kept out of what the task read; None if nothing was."""
+    read = config.model_copy(update={"redact_columns": (), "empty_columns": ()})
+    return redaction_of(read, columns, pa.schema([]), None)
+
+
 def _refuse_columns(
     config: JobConfig, others: Sequence[str], fields: Sequence[str], schema: pa.Schema, id_column: str | None
 ) -> None:

@@ -98,11 +98,11 @@ def explain(
 
     Prompts are rebuilt by the run's own settings, answers come from the store.
     """
-    from jobs.explaining.explain import explain as explain_row
+    from jobs.explaining.explain import explain as explain_rows
     from jobs.explaining.view import print_explained
 
     with own_terminal(quiet=as_json) as terminal:
-        told = [one for wanted in ids for one in explain_row(output, wanted, terminal.say)]
+        told = explain_rows(output, ids, terminal.say)
     if as_json:
         print(json.dumps([one.model_dump(mode="json") for one in told], indent=2, ensure_ascii=False, default=str))
         return
