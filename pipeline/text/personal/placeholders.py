@@ -42,18 +42,19 @@ def hide(texts: Sequence[str], finder: Finder, known: Mapping[str, str] | None =
     Args:
         known: placeholders that are given already, with their values.
     """
-    if not known and not any(map(finder.find, texts)):
+    found = [finder.find(text) for text in texts]
+    if not known and not any(found):
         return Hidden(list(texts), {})
     row = _Row(texts, dict(known or {}))
     hidden = list(texts)
     while True:
-        found = [finder.find(text) for text in hidden]
         cut = [_outside(text, those) for text, those in zip(hidden, found, strict=True)]
         if not any(cut):
             break
         for i, spans in enumerate(cut):
             hidden[i] = row.replaced(hidden[i], spans)
         hidden = [row.swept(text) for text in hidden]
+        found = [finder.find(text) for text in hidden]
     return Hidden([row.swept(text) for text in hidden] if known else hidden, row.values)
 
 

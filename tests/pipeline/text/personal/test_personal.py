@@ -115,6 +115,11 @@ def test_only_the_kinds_asked_for() -> None:
     assert hide([text], Finder((Kind.PHONE,))).texts == ["Mail a@b.example or call [PHONE_1]"]
 
 
+def test_recognisers_of_other_kinds_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.text.personal.find.ibans", lambda text: pytest.fail("asked"))
+    assert len(Finder((Kind.EMAIL,)).find("a@b.example, DE89370400440532013000")) == 1
+
+
 def test_a_bare_number_counts_where_its_country_is_named() -> None:
     assert FINDER.find("Mejor 612345678 mañana") == []
     assert [f.kind for f in Finder(regions=("ES",)).find("Mejor 612345678 mañana")] == [Kind.PHONE]
