@@ -38,6 +38,12 @@ def redaction_of(
     return Redaction(finder, fields, others, tuple(dict.fromkeys(config.empty_columns)), config.restore)
 
 
+def row_redaction(config: JobConfig, columns: Mapping[str, str]) -> Redaction | None:
+    """What was kept out of what the task read; None if nothing was."""
+    read = config.model_copy(update={"redact_columns": (), "empty_columns": ()})
+    return redaction_of(read, columns, pa.schema([]), None)
+
+
 def _refuse_columns(
     config: JobConfig, others: Sequence[str], fields: Sequence[str], schema: pa.Schema, id_column: str | None
 ) -> None:
@@ -47,6 +53,10 @@ def _refuse_columns(
         if name == id_column or (name in fields and name in config.empty_columns):
             what = "holds the ids" if name == id_column else "is read by the task"
             raise UsageError(f"column {name!r} {what}: it cannot be {'emptied' if name in fields else 'redacted'}")
+    for name in (*others, *(name for name in fields if name in schema.names)):
+        if _has_nanoseconds(schema.field(name).type):
+            kind_of_column = schema.field(name).type
+            raise UsageError(f"column {name!r} holds {kind_of_column}, which cannot be searched", "cast it first")
     for name in others:
         if not _has_text(schema.field(name).type):
             kind_of_column = schema.field(name).type
@@ -74,7 +84,13 @@ def _regions(config: JobConfig) -> tuple[str, ...]:
 
 def _has_text(kind: pa.DataType) -> bool:
     """Whether there is text in a column of this type, at any depth."""
-    if is_text(kind):
-        return True
-    children = [kind.field(i).type for i in range(kind.num_fields)] if pa.types.is_nested(kind) else []
-    return any(map(_has_text, children))
+    return is_text(kind) or any(map(_has_text, _parts(kind)))
+
+
+def _has_nanoseconds(kind: pa.DataType) -> bool:
+    """Whether Python would lose some of what a column of this type holds."""
+    return getattr(kind, "unit", None) == "ns" or any(map(_has_nanoseconds, _parts(kind)))
+
+
+def _parts(kind: pa.DataType) -> list[pa.DataType]:
+    return [kind.field(i).type for i in range(kind.num_fields)] if pa.types.is_nested(kind) else []

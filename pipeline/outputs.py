@@ -85,12 +85,12 @@ def write_part(
                     said = [hidden.put_back(i, outcome) for i, outcome in zip(rows, settled, strict=True)]
                 else:
                     batch = safe
-            arrays = layout.input_arrays(batch, name, first_row)
-            if rows != list(range(batch.num_rows)):
-                arrays = [take(array, rows) for array in arrays]
+            whole_arrays = layout.input_arrays(batch, name, first_row)
+            is_whole = rows == list(range(batch.num_rows))
+            arrays = whole_arrays if is_whole else [take(array, rows) for array in whole_arrays]
             results.write([*arrays, *layout.result_arrays(said)])
             if failed := [i for i, outcome in enumerate(settled) if outcome.failure]:
-                safe_arrays = layout.input_arrays(safe, name, first_row)
+                safe_arrays = whole_arrays if safe is batch else layout.input_arrays(safe, name, first_row)
                 kept = [take(array, [rows[i] for i in failed]) for array in safe_arrays]
                 places = [written + i for i in failed]
                 dead.write([*kept, *layout.dead_letter_arrays([settled[i] for i in failed], places)])

@@ -89,7 +89,7 @@ class Redaction:
         rest = iter(hidden.texts)
         clean = [map_texts(value, lambda _: next(rest)) for value in searched]
         kept = zip(values, searched, clean, strict=True)
-        return [value if new == old else closed(new) for value, old, new in kept], hidden.values
+        return [value if new == old else closed(new, value) for value, old, new in kept], hidden.values
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,8 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         calibrated_questions: names of those whose answers a calibration is about (`pipeline.calibration`).
         calibration: what its probabilities are to go through, set before a run.
         adapted: the options that a model does with that was trained on the task: no examples in the prompt, say.
-        may_guard: its texts may be read without what gives the model orders: where they are judged or answered, not
-            where all of a text counts, or a text is meant to give orders.
+        may_guard: its texts may be read without what gives the model orders: where they are judged, not where all of a
+            text counts, or a customer's request could be taken for an order.
     """
 
     name: ClassVar[str]

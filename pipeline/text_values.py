@@ -11,6 +11,8 @@ from pipeline.columns import as_binary, is_text
 from pipeline.elements import Undecodable
 
 _LONG_NUMBER_CHARS = 7
+_MAX_DIGITS = 4000
+_MAX_DEPTH = 100
 
 
 @dataclass(frozen=True)
@@ -72,27 +74,67 @@ def as_array(values: list[Any], kind: pa.DataType) -> pa.Array:
 
 
 def opened(value: Any) -> Any:
-    """A value whose texts can be taken out: bytes as text, JSON as what it says."""
-    if not isinstance(value, bytes):
-        return value
-    text = value.decode(errors="surrogateescape")
-    if text.lstrip()[:1] in ("[", "{"):
-        try:
-            return _Json(json.loads(value, object_pairs_hook=_Object, parse_int=_number))
-        except (ValueError, RecursionError):
-            pass
-    return text
+    """A value whose texts can be taken out: bytes as text, JSON as what it says where that can be put back."""
+    match value:
+        case dict():
+            return {name: opened(part) for name, part in value.items()}
+        case list():
+            return [opened(part) for part in value]
+        case tuple():
+            return tuple(map(opened, value))
+        case str() | bytes():
+            text = value if isinstance(value, str) else value.decode(errors="surrogateescape")
+            return _json(text) if text.lstrip()[:1] in ("[", "{") else text
+    return value
 
 
-def closed(value: Any) -> Any:
-    """The reverse of `opened`."""
-    if isinstance(value, _Json):
-        content = _plain_json(value.content)
-        try:
-            return json.dumps(content, ensure_ascii=False).encode()
-        except UnicodeEncodeError:  # half a character, which only an escape can hold
-            return json.dumps(content).encode()
-    return value.encode(errors="surrogateescape") if isinstance(value, str) else value
+def _json(text: str) -> str | _Json:
+    try:
+        text.encode()  # bytes that are not UTF-8 have no place in JSON
+        content = json.loads(text, object_pairs_hook=_Object, parse_int=_number)
+    except (ValueError, RecursionError):
+        return text
+    return _Json(content) if _can_be_put_back(content, _MAX_DEPTH) else text
+
+
+def _can_be_put_back(content: Any, depth: int) -> bool:
+    """Whether JSON is not nested too deeply to be walked, has no number that Python refuses and no name twice."""
+    match content:
+        case _Number():
+            return len(content) < _MAX_DIGITS
+        case _Object():
+            parts = [part for _, part in content]
+            if len(dict(content)) < len(parts):
+                return False
+        case list():
+            parts = content
+        case _:
+            return True
+    return depth > 0 and all(_can_be_put_back(part, depth - 1) for part in parts)
+
+
+def closed(value: Any, like: Any) -> Any:
+    """The reverse of `opened`; what has not changed is the same to the byte.
+
+    Args:
+        like: what was opened.
+    """
+    match like:
+        case dict():
+            return {name: closed(value[name], part) for name, part in like.items()}
+        case list() | tuple():
+            return type(like)(closed(one, part) for one, part in zip(value, like, strict=True))
+        case str() | bytes() if value != opened(like):
+            text = _dumped(value.content) if isinstance(value, _Json) else value
+            return text if isinstance(like, str) else text.encode(errors="surrogateescape")
+    return like
+
+
+def _dumped(content: Any) -> str:
+    plain = _plain_json(content)
+    text = json.dumps(plain, ensure_ascii=False)
+    # half a character can only be held by an escape
+    return json.dumps(plain) if any("\ud800" <= char <= "\udfff" for char in text) else text
 
 
 def texts_of(value: Any) -> Iterator[str]:

@@ -1,13 +1,11 @@
 """`textmill plan`: what a job would take."""
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jobs.cli.job_commands import foresee
-from jobs.config import change, merge, parse_settings, read_config_file
+from jobs.cli.job_options import ConfigOption, ModelOption, OptionOption, SetOption, changed, job_of
 
 _NOWHERE = "output-of-a-plan"
 
@@ -17,18 +15,10 @@ def plan(
         list[str] | None, typer.Argument(help="Parquet files, folders or globs.", metavar="INPUT...")
     ] = None,
     task: Annotated[str, typer.Option(help="The job, by its command's name, or a task of your own.")] = "sentiment",
-    model: Annotated[str | None, typer.Option(help="As for the job.")] = None,
-    config: Annotated[Path | None, typer.Option(help="The job as a TOML file; the flags here override it.")] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An option of the task's, as KEY=VALUE (JSON or text); may be repeated.", metavar="KEY=VALUE"
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any other setting, by its config key; may be repeated.", metavar="KEY=VALUE"),
-    ] = None,
+    model: ModelOption = None,
+    config: ConfigOption = None,
+    option: OptionOption = None,
+    settings: SetOption = None,
     per_hour: Annotated[
         float | None, typer.Option("--price-per-hour", min=0, help="What an hour of this machine costs.")
     ] = None,
@@ -46,10 +36,9 @@ def plan(
     Time comes from earlier runs of the same task and model on this machine, which the store keeps a record of. The same
     with a job's own flags: `textmill <job> … --dry-run`.
     """
-    file = read_config_file(config) if config else {"task": task}
-    found = merge({"output": _NOWHERE, **file}, os.environ, {"inputs": inputs or None, "model": model})
-    changes = parse_settings([*(settings or ()), *(f"options.{pair}" for pair in option or ())])
-    foresee(change(found.model_dump(), changes), as_json, per_hour, per_1k_tokens, may_measure)
+    flags = {"inputs": inputs or None, "model": model}
+    job = changed(job_of(task, config, {"output": _NOWHERE}, flags), option, settings)
+    foresee(job, as_json, per_hour, per_1k_tokens, may_measure)
 
 
 def add_plan_commands(app: typer.Typer) -> None:

@@ -1,7 +1,6 @@
 """Whether a run can be trusted: `probe` for fairness, `explain` for where a row's answer came from."""
 
 import json
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,32 +10,28 @@ import typer
 from rich.console import Console
 
 from jobs.cli.job_commands import GATE_FAILED
-from jobs.config import change, merge, parse_settings, read_config_file
+from jobs.cli.job_options import ConfigOption, ModelOption, OptionOption, SetOption, changed, job_of
 from jobs.terminal import own_terminal, printable
+from pipeline.errors import UsageError
+from pipeline.run_folder import read_manifest
 
 _TO_BE_REPLACED = {"inputs": ("texts.parquet",), "output": "probe"}
 
 
 def probe(
-    model: Annotated[str | None, typer.Option(help="As for the job.")] = None,
-    task: Annotated[str, typer.Option(help="sentiment, classify, or a task of your own with labels.")] = "sentiment",
+    model: ModelOption = None,
+    task: Annotated[
+        str | None, typer.Option(help="sentiment, classify, or a task of your own with labels. [default: sentiment]")
+    ] = None,
     of: Annotated[
         Path | None,
         typer.Option(
             "--of", help="Probe with the job of this run, and put the findings into its folder.", metavar="RUN"
         ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="The job as a TOML file; the flags here override it.")] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An option of the task's, as KEY=VALUE (JSON or text); may be repeated.", metavar="KEY=VALUE"
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any other setting, by its config key; may be repeated.", metavar="KEY=VALUE"),
-    ] = None,
+    config: ConfigOption = None,
+    option: OptionOption = None,
+    settings: SetOption = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the run over the texts. [default: probe-TASK-MODEL, or RUN-probe]")
     ] = None,
@@ -65,18 +60,23 @@ def probe(
     from jobs.probing.view import print_probe
 
     if of is not None:
-        base = config_of(of.expanduser().absolute()).model_dump()
+        if task or config or model or option:
+            raise UsageError(
+                "--of takes the job of a run as it was", "leave out --task, --config, --model and --option"
+            )
+        of = of.expanduser().absolute()
+        job = changed(config_of(of), None, settings)
+        place = output or of.with_name(f"{of.name}-probe")
     else:
-        file = read_config_file(config) if config else {"task": task}
-        base = merge({**_TO_BE_REPLACED, **file}, os.environ, {}).model_dump()
-    changes = parse_settings([*(settings or ()), *(f"options.{pair}" for pair in option or ())])
-    job = change(base, {**changes, **({"model": model} if model else {})})
-    place = output or (of.with_name(f"{of.name}-probe") if of else Path(f"probe-{_as_name(job.task, job.model)}"))
+        job = changed(job_of(task or "sentiment", config, _TO_BE_REPLACED, {"model": model}), option, settings)
+        place = output or Path(f"probe-{_as_name(job.task, job.model)}")
     job = job.model_copy(update={"output": str(place)})
     with own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
         found = probe_job(job, texts, Resampling(resamples, seed), datetime.now(UTC), terminal)
-    if of is not None:
-        write_probe(of.expanduser().absolute(), found)
+    if of is not None and found.recipe_digest == read_manifest(of).recipe_digest:
+        write_probe(of, found)
+    elif of is not None:
+        print(f"not written into {of}: its answers are by another recipe", file=sys.stderr)
     if as_json:
         print(found.model_dump_json(indent=2))
     else:
@@ -98,11 +98,11 @@ def explain(
 
     Prompts are rebuilt by the run's own settings, answers come from the store.
     """
-    from jobs.explaining.explain import explain as explain_row
+    from jobs.explaining.explain import explain as explain_rows
     from jobs.explaining.view import print_explained
 
     with own_terminal(quiet=as_json) as terminal:
-        told = [one for wanted in ids for one in explain_row(output, wanted, terminal.say)]
+        told = explain_rows(output, ids, terminal.say)
     if as_json:
         print(json.dumps([one.model_dump(mode="json") for one in told], indent=2, ensure_ascii=False, default=str))
         return

@@ -85,7 +85,7 @@ def ask_store(asker: Asker, case: Case) -> tuple[Case, list[Asked]]:
 
     Once an answer is missing nothing more is asked: what follows depends on it.
     """
-    prompter, bare = Prompter(asker.rules), Prompter(replace(asker.rules, guard=False))
+    prompter = Prompter(asker.rules)
     index = index_of(asker.folder)
     index.refresh()
     asked: list[Asked] = []
@@ -95,7 +95,7 @@ def ask_store(asker: Asker, case: Case) -> tuple[Case, list[Asked]]:
             break
         answers: dict[str, Answer] = {}
         for question in questions:
-            one, answer = _look_up(asker, prompter, bare, question, number, index.find)
+            one, answer = _look_up(asker, prompter, question, number, index.find)
             asked.append(one)
             answers[question.name] = answer
         truncated = case.truncated or any(one.truncated for one in asked)
@@ -105,9 +105,8 @@ def ask_store(asker: Asker, case: Case) -> tuple[Case, list[Asked]]:
     return case, asked
 
 
-def _look_up(
-    asker: Asker, prompter: Prompter, bare: Prompter, question: Question, number: int, find: Any
-) -> tuple[Asked, Answer]:
+def _look_up(asker: Asker, prompter: Prompter, question: Question, number: int, find: Any) -> tuple[Asked, Answer]:
+    num_guarded = prompter.num_guarded
     try:
         request, truncated = prompter.request(question)
     except RowError as error:
@@ -128,7 +127,7 @@ def _look_up(
         "fingerprint": request.fingerprint.hex(),
         "prompt": readable(request.segments),
         "row_text": [s.value for s in request.segments if isinstance(s, Text)],
-        "guarded": bare.request(question)[0].segments != request.segments,
+        "guarded": prompter.num_guarded > num_guarded,
         "truncated": truncated,
         "decoding": describe(request.decoding),
     }

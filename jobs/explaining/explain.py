@@ -1,16 +1,19 @@
 """Where a row's answer came from: rebuilt from the manifest and the store, no engine asked."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jobs.explaining.asking import Asker, ask_store, make_asker, record_of
 from jobs.explaining.explained import Asked, Explained, ResultRow
-from jobs.explaining.rows import Found, find_results, is_input, origins, plain, read_values
+from jobs.explaining.rows import Found, find_results, is_input, origins, plain, read_columns, read_values
+from jobs.redacting import row_redaction
 from jobs.run_output import RunOutput
 from pipeline.elements import Case, Outcome, RowRef
 from pipeline.errors import RowError
 from pipeline.models import Say
 from pipeline.outcomes import fail_row, settle_case
+from pipeline.redaction import HiddenBatch
 from schemas.envelope import ERROR_COLUMN, META_COLUMN, NOTICE_COLUMN, REASONING_COLUMN, STATUS_COLUMN, Status
 from schemas.manifest import MANIFEST_NAME
 from schemas.results import CHECKS_COLUMN
@@ -18,28 +21,33 @@ from schemas.results import CHECKS_COLUMN
 _OURS = {STATUS_COLUMN, ERROR_COLUMN, META_COLUMN, REASONING_COLUMN, NOTICE_COLUMN, CHECKS_COLUMN}
 
 
-def explain(output: Path, wanted: str, say: Say) -> list[Explained]:
-    """All about the rows with an id; several where ids are not unique.
+def explain(output: Path, ids: Sequence[str], say: Say) -> list[Explained]:
+    """All about the rows with some ids; several of one where ids are not unique.
 
     Raises:
         UsageError: if there is no complete run, no such row, or what the run was asked with is not to be had any more.
     """
     run = RunOutput.of(output)
-    found = find_results(run, wanted)
     askers: dict[str, Asker] = {}
     explained: list[Explained] = []
-    while found:
-        recipe = found[0].batch.column(META_COLUMN).to_pylist()[0]["recipe"]
-        asker = askers.setdefault(recipe, askers.get(recipe) or make_asker(run.manifest, recipe, say))
-        one, num_results = _explain_row(run, asker, wanted, found)
-        explained.append(one)
-        found = found[num_results:]
+    for wanted in ids:
+        found = find_results(run, wanted)
+        while found:
+            recipe = found[0].batch.column(META_COLUMN).to_pylist()[0]["recipe"]
+            if recipe not in askers:
+                askers[recipe] = make_asker(run.manifest, recipe, say)
+            one, num_results = _explain_row(run, askers[recipe], wanted, found)
+            explained.append(one)
+            found = found[num_results:]
     return explained
 
 
 def _explain_row(run: RunOutput, asker: Asker, wanted: str, found: list[Found]) -> tuple[Explained, int]:
     manifest = run.manifest
-    values = read_values(manifest, found[0].batch)
+    batch = read_columns(manifest, found[0].batch)
+    redaction = row_redaction(asker.config, manifest.columns)
+    hidden = HiddenBatch(batch, {}) if redaction is None else redaction.hide_batch(batch, [0])
+    values = read_values(manifest, hidden.batch)
     ref = RowRef(0, 0)
     asked: list[Asked] = []
     try:
@@ -48,6 +56,8 @@ def _explain_row(run: RunOutput, asker: Asker, wanted: str, found: list[Found]) 
         outcomes = list(settle_case(asker.task, case, frozenset(asker.config.require)))
     except RowError as error:
         outcomes = list(fail_row(asker.task, ref, error))
+    if redaction is not None and redaction.restore:
+        outcomes = [hidden.put_back(0, outcome) for outcome in outcomes]
     own = found[: max(1, len(outcomes))]
     is_whole = all(one.problem is None for one in asked)
     inputs = is_input(manifest, run.folder)

@@ -77,7 +77,7 @@ class Explained(_Part):
 
     Attributes:
         origins: where it may have been read from: several if ids are not unique.
-        read: the columns that the task read, by record field, as they are in the output.
+        read: the columns that the task read, by record field, without the personal data that it did not read.
         notes: what could not be rebuilt, and why.
     """
 

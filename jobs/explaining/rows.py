@@ -16,6 +16,7 @@ from pipeline.errors import RunError, UsageError, first_line
 from pipeline.layout import LETTER_FIELDS
 from pipeline.survey import READ_ERRORS, open_parquet
 from pipeline.tables import batches, rows_at
+from pipeline.text_values import plain_values
 from schemas.envelope import ID_COLUMN
 from schemas.manifest import FileInfo, Manifest
 
@@ -62,14 +63,18 @@ def _with_id(pieces: Iterator[tuple[int, pa.RecordBatch]], column: str, wanted: 
     return numbers
 
 
+def read_columns(manifest: Manifest, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The columns that the task read, of a batch of results, by their names in the input."""
+    names = {
+        column: ID_COLUMN if column == manifest.id_column else manifest.renamed_columns.get(column, column)
+        for column in manifest.columns.values()
+    }
+    return pa.RecordBatch.from_arrays([batch.column(name) for name in names.values()], names=list(names))
+
+
 def read_values(manifest: Manifest, batch: pa.RecordBatch) -> dict[str, Any]:
-    """What the task read of a row, by record field, from the columns that the output has of it; texts as bytes."""
-    found: dict[str, Any] = {}
-    for field, column in manifest.columns.items():
-        name = ID_COLUMN if column == manifest.id_column else manifest.renamed_columns.get(column, column)
-        array = batch.column(name)
-        found[field] = as_binary(array).to_pylist()[0] if is_text(array.type) else array.to_pylist()[0]
-    return found
+    """The first row of `read_columns`, by record field."""
+    return {field: plain_values(batch, column)[0] for field, column in manifest.columns.items()}
 
 
 def is_input(manifest: Manifest, output: Path) -> set[str]:

@@ -1,6 +1,5 @@
 """A probe: the real job over counterfactual texts, and what it says of them."""
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from jobs.tasks import find_task
 from jobs.terminal import Terminal
 from pipeline.errors import RunError, UsageError
 from pipeline.run_folder import read_manifest
+from pipeline.whole_files import write_whole
 from schemas.envelope import Status
 from schemas.manifest import Manifest
 from schemas.probe import PROBE_NAME, Probe
@@ -53,6 +53,9 @@ def probe(config: JobConfig, file: Path | None, resampling: Resampling, now: dat
         "columns": {},
         "limit": None,
         "sample": None,
+        "redact_columns": (),
+        "empty_columns": (),
+        "cascade_by": None,
     }
     manifest = run_job(config.model_copy(update=whole), terminal)
     found = measured(variants, RunOutput(output, manifest), resampling, now)
@@ -67,9 +70,9 @@ def _write_texts(file: Path, variants: Sequence[Variant]) -> None:
     ]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_name(f".{file.name}.tmp")
-        pq.write_table(pa.Table.from_pylist(rows), scratch)
-        scratch.rename(file)
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist(rows), sink)
+        write_whole(str(file), sink.getvalue().to_pybytes())
     except OSError as error:
         raise RunError(f"cannot write {file}: {error.strerror}") from None
 
@@ -117,14 +120,10 @@ def write_probe(folder: Path, found: Probe) -> Path:
         RunError: if it cannot be written.
     """
     file = folder / PROBE_NAME
-    scratch = folder.absolute().parent / f".{folder.absolute().name}.{PROBE_NAME}.{os.getpid()}"
     try:
-        scratch.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        scratch.rename(file)
+        write_whole(str(file), f"{found.model_dump_json(indent=2)}\n".encode())
     except OSError as error:
         raise RunError(f"cannot write {file}: {error.strerror}") from None
-    finally:
-        scratch.unlink(missing_ok=True)
     return file
 
 

@@ -149,7 +149,6 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
 
     name = "classify"
     version = 1
-    may_guard = True
     summary = "Sort texts by labels of your own: label, probabilities, uncertainty; or several labels each."
     record = TextRecord
     result = ClassificationResult

@@ -112,7 +112,6 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
 
     name = "reply"
     version = 1
-    may_guard = True
     summary = "Draft replies to support conversations: reply, intent, language, and whether a person must take over."
     record = Conversation
     result = ReplyResult

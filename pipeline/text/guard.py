@@ -3,7 +3,8 @@
 Row text cannot open or end a turn of the conversation (`pipeline.tokens`), but a model may still do what it reads. So
 passages that speak to it, and not to a person, are left out of what it reads: sentences by rules in several languages
 (`guard.toml`), forged turns and answers, hidden markup, encoded text. The row itself is never changed. Rules have
-limits: what no rule knows passes, and a customer who really writes so is not heard with that sentence. A text that is
+limits: what no rule knows passes, and a customer who really writes so is not heard with that sentence. So it is for
+tasks that judge a text, not for those that do what it asks for. A text that is
 nothing but orders is read as it is: there is nothing else to judge.
 """
 
@@ -18,7 +19,7 @@ from typing import Any
 
 import regex  # type: ignore[import-untyped]
 
-VERSION = 1
+VERSION = 2
 """Raise it when the rules change: they decide what is read, and so answers."""
 
 _MAX_CHARS = 100_000
@@ -74,7 +75,7 @@ def _plain(text: str) -> str:
 
 
 def _may_order(text: str) -> bool:
-    """Whether it is worth a closer look; takes a few microseconds, and spares most texts the rules."""
+    """Whether it is worth a closer look; spares most texts the rules (15 µs a short review, 55 µs with them)."""
     lowered = f" {text.lower()}"
     return any(word in lowered for word in _rules()["triggers"]) or _ENCODED.search(text) is not None
 

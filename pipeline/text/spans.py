@@ -13,6 +13,8 @@ from enum import StrEnum
 
 import regex  # type: ignore[import-untyped]
 
+from pipeline.text.personal.kinds import LABELS
+
 
 class Kind(StrEnum):
     """What a span is."""
@@ -68,8 +70,11 @@ _TAG = r"""
     | &(?: [A-Za-z][A-Za-z0-9]{1,31} | \#\d{1,7} | \#[xX][0-9A-Fa-f]{1,6} );
 """
 
-_PLACEHOLDER = r"""
-    \[(?:URL|EMAIL|IBAN|CARD|ID|IP|PHONE|NAME)_\d{1,6}\] |
+_PLACEHOLDER = (
+    rf"""
+    \[(?:{"|".join(LABELS.values())})_\d{{1,6}}\] |
+"""
+    + r"""
     \{%(?: [^%{}\n] | %(?!\}) )*+%\}
     | \{\{[^{}\n]*+\}\}
     | \$\{[^{}\n]*+\}
@@ -77,6 +82,7 @@ _PLACEHOLDER = r"""
     | (?<![\d%])% (?: \([^()%\n]*+\) | \d{1,2}\$ )? [\-+\#0']*+ \d*+ (?:\.\d++)?
         (?:hh?|ll?|[zjtLq])? [sdiouxXeEfFgGcr@] (?!\d|[A-Za-z]{3})
 """
+)
 
 _TEXT_BY_DEFAULT = r"©®™ℹ‼⁉〰〽㊗㊙Ⓜ"
 

@@ -188,13 +188,15 @@ def test_other_columns_stay_unless_named(run, write_parquet, results) -> None:
         {"redact": True, "redact_columns": ["none"]},
         {"redact": True, "redact_columns": ["id"]},
         {"redact": True, "redact_columns": ["n"]},
+        {"redact": True, "redact_columns": ["seen"]},
         {"redact": True, "empty_columns": ["text"]},
     ],
     ids=str,
 )
 def test_what_does_not_fit_is_refused(settings, run, write_parquet) -> None:
+    seen = pa.array([{"by": "Ann", "at": 1}], pa.struct([("by", pa.string()), ("at", pa.timestamp("ns"))]))
     with pytest.raises(UsageError):
-        run(write_parquet({"id": ["a"], "text": ["fine"], "n": [1]}), **settings)
+        run(write_parquet({"id": ["a"], "text": ["fine"], "n": [1], "seen": seen}), **settings)
 
 
 def test_kinds_may_come_as_one_text_from_the_environment() -> None:

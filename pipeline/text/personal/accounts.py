@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pipeline.text.personal.context import is_reference
 from pipeline.text.personal.kinds import Found, Kind
 
-_CARD = re.compile(r"(?<![\w.,])\d(?:[ \-.\u00a0\u202f]?\d){13,18}(?![\w]|[.,]\d)")
+_CARD = re.compile(r"(?<!\w)(?<!\d[.,])\d(?:[ \-.\u00a0\u202f]?\d){13,18}(?!\w)")
 _BRANDS = re.compile(
     r"4\d{15}(?:\d{3})?\Z|5[1-5]\d{14}\Z|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}\Z"  # Visa, Mastercard
     r"|3[47]\d{13}\Z|3(?:0[0-5]|[68]\d)\d{11}\Z"  # American Express, Diners
@@ -14,7 +14,7 @@ _BRANDS = re.compile(
 )
 """Discover, JCB and Maestro on the last line. Source: ISO/IEC 7812 ranges as the schemes publish them."""
 
-_IBAN = re.compile(r"(?i)(?<![A-Za-z0-9])[A-Z]{2}\d\d(?:[ \-\u00a0]?[A-Z0-9]){11,32}(?![A-Za-z0-9])")
+_IBAN = re.compile(r"(?i)(?<![A-Za-z0-9])(?=([A-Z]{2}\d\d(?:[ \-\u00a0]?[A-Z0-9]){11,32})(?![A-Za-z0-9]))")
 _IBAN_CHARS = range(15, 35)
 
 
@@ -35,8 +35,8 @@ def ibans(text: str) -> Iterator[Found]:
     from stdnum import iban
 
     for match in _IBAN.finditer(text):
-        ends = [i + 1 for i, char in enumerate(match.group()) if char.isalnum()]
-        compact = "".join(char for char in match.group() if char.isalnum()).upper()
+        ends = [i + 1 for i, char in enumerate(match[1]) if char.isalnum()]
+        compact = "".join(char for char in match[1] if char.isalnum()).upper()
         for length in _IBAN_CHARS:
             if length <= len(compact) and _remainder(compact[:length]) == 1 and iban.is_valid(compact[:length]):
                 yield Found(Kind.IBAN, match.start(), match.start() + ends[length - 1])

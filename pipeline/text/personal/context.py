@@ -3,15 +3,16 @@
 import re
 
 _REFERENCE = re.compile(
-    r"(?i)(?<![^\W\d_])(?:order|pedido|commande|bestell|auftrag|ordine|encomenda|invoice|factura|facture|rechnung|fattura"
-    r"|fatura|ref|ticket|orden|bestel|tracking|track|suivi|seguimiento|sendung|spedizione|envío|envio|paket|parcel"
-    r"|zending|kundennummer|klantnummer|customer (?:no|number|id)|case|caso|fall|serial|serien|série|serie|seriale|sku"
-    r"|isbn|imei|ean|upc|gtin|part|art(?:ikel|icle|ículo|icolo|igo)?|model|modell|modelo|modèle|modello|código|code"
-    r"|codice|produkt|product|producto|produit|prodotto|produto|batch|lot|lote|charge|lotto|expediente|dossier|vorgang"
-    r"|pratica|processo|reservation|reserva|réservation|buchung|prenotazione|booking|colis|pacco|contract|contrato"
-    r"|contrat|vertrag|contratto|version|versión|coordinates|coordenadas|koordinaten|coordonnées|coordinate|gps"
-    r"|timestamp|unix)"
-    r"\w{0,14}(?:[ .]{1,2}(?:number|numéro|nummer|número|numero|no|nr|núm|num|n[º°]?|id|is|es|est|ist|è|é|de|di"
+    r"(?i)(?<![^\W\d_])(?:(?:bestell|auftrag|rechnung|sendung|artikel|produkt|vorgang|buchung|vertrag|paket|serien|modell"
+    r"|kunden|fall|track|teile)(?:s|ung)?-?(?:nummer|nr|number|code|id|no)?"
+    r"|(?:order|invoice|ticket|tracking|bestel|klant|zending)(?:number|nummer|nr|code|id|no|s)?"
+    r"|pedidos?|commandes?|ordine|ordini|encomenda|facturas?|factures?|fattura|fatura|ref(?:erence|erencia|érence|erenz)?"
+    r"|orden|suivi|seguimiento|spedizione|envío|envio|parcels?|customer (?:no|number|id)|case|caso|serial|série|serie"
+    r"|seriale|sku|isbn|imei|ean|upc|gtin|parts?|art(?:icle|ículo|icolo|igo)?|model|modelo|modèle|modello|código|code"
+    r"|codice|products?|producto|produit|prodotto|produto|batch|lot|lote|charge|lotto|expediente|dossier|pratica"
+    r"|processo|reservation|reserva|réservation|prenotazione|booking|colis|pacco|contract|contrato|contrat|contratto"
+    r"|version|versión|coordinates?|coordenadas|koordinaten|coordonnées|gps|timestamp|unix)\b"
+    r"(?:[ .]{1,2}(?:number|numéro|nummer|número|numero|no|nr|núm|num|n[º°]?|id|is|es|est|ist|è|é|de|di"
     r"|do|da|du|der|mit|with|con|com|avec)(?!\w)){0,4}\W{0,4}\Z"
 )
 _BEFORE = 48

@@ -39,25 +39,24 @@ class Finder:
             place = bisect_left(kept, one.start, key=lambda other: other.start)
             before, behind = kept[place - 1 : place], kept[place : place + 1]
             free = all(o.end <= one.start for o in before) and all(one.end <= o.start for o in behind)
-            if one.kind in self.kinds and free:
+            if free:
                 kept.insert(place, one)
         return kept
 
     def _asked(self, text: str) -> Iterator[Callable[[str], Iterable[Found]]]:
-        """The recognisers whose marks the text has; most texts have none but words."""
-        if "://" in text or "www." in text or "WWW." in text:
-            yield secret_urls
-        if "@" in text or "(" in text or "[" in text:
-            yield emails
-        if text.count(".") > 2 or text.count(":") > 1:
-            yield ip_addresses
-        if _MANY_DIGITS.search(text):
-            yield ibans
-            yield cards
-            yield national_ids
-            yield self._phones
-        if Kind.NAME in self.kinds:
-            yield names
+        """The recognisers of the kinds whose marks the text has; most texts have none but words."""
+        many_digits = _MANY_DIGITS.search(text) is not None
+        asked: tuple[tuple[Kind, bool, Callable[[str], Iterable[Found]]], ...] = (
+            (Kind.URL, "://" in text or "www." in text or "WWW." in text, secret_urls),
+            (Kind.EMAIL, "@" in text or "(" in text or "[" in text, emails),
+            (Kind.IP, text.count(".") > 2 or text.count(":") > 1, ip_addresses),
+            (Kind.IBAN, many_digits, ibans),
+            (Kind.CARD, many_digits, cards),
+            (Kind.NATIONAL_ID, many_digits, national_ids),
+            (Kind.PHONE, many_digits, self._phones),
+            (Kind.NAME, True, names),
+        )
+        return (recognise for kind, has_marks, recognise in asked if has_marks and kind in self.kinds)
 
     def _phones(self, text: str) -> Iterator[Found]:
         return phones(text, self.regions or DEFAULT_REGIONS, own=bool(self.regions))

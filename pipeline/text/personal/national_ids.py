@@ -56,7 +56,7 @@ _IDS = (
     _Id("ca.sin", r"\d{3}[ \-]?\d{3}[ \-]?\d{3}", r"\bsin\b|social insurance"),
     _Id("au.tfn", r"\d{3} ?\d{3} ?\d{3}", r"\btfn\b|tax file"),
 )
-_FORMS = tuple(re.compile(rf"(?i)(?<![\w.\-/+])(?:{one.form})(?![\w]|[.\-/]\w)") for one in _IDS)
+_FORMS = tuple(re.compile(rf"(?i)(?<![\w\-/+])(?<!\d\.)(?:{one.form})(?![\w]|[.\-/]\w)") for one in _IDS)
 _CUES = tuple(re.compile(rf"(?i){one.cue}") for one in _IDS)
 
 

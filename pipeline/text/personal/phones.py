@@ -11,7 +11,7 @@ DEFAULT_REGIONS = ("US", "GB", "ES", "DE", "FR", "IT", "PT", "BR", "MX", "NL", "
 """Whose national numbers are known unless others are named."""
 
 _PHONE = re.compile(
-    r"(?<![\w#.,])(?<!\d[\-/:])(?:\+|00)?\(?\d(?:[ ().\-/\u00a0\u202f]{0,3}\d){6,15}"
+    r"(?<![\w#])(?<!\d[\-/:.,])(?:\+|00)?\(?\d(?:[ ().\-/\u00a0\u202f]{0,3}\d){6,15}"
     r"(?!\w)(?![.,\-:/]\d)(?! ?(?:€|EUR|USD|%))"
 )
 _CUE = re.compile(
@@ -57,10 +57,12 @@ def phones(text: str, regions: Sequence[str], own: bool) -> Iterator[Found]:
 
 def _is_phone(value: str, text: str, start: int, regions: Sequence[str], own: bool) -> bool:
     digits = re.sub(r"\D", "", value)
-    if len(digits) not in _DIGITS or len(set(digits)) < 2 or is_reference(text, start):
+    if len(digits) not in _DIGITS or len(set(digits)) < 2:
         return False
     if value.startswith("+"):
         return _is_possible(value)
+    if is_reference(text, start):
+        return False
     cued = _CUE.search(before(text, start)) is not None
     if _NO_PHONE.match(value) and not _THREE_BY_THREE.match(value):
         return False

@@ -42,18 +42,19 @@ def hide(texts: Sequence[str], finder: Finder, known: Mapping[str, str] | None =
     Args:
         known: placeholders that are given already, with their values.
     """
-    if not known and not any(map(finder.find, texts)):
+    found = [finder.find(text) for text in texts]
+    if not known and not any(found):
         return Hidden(list(texts), {})
     row = _Row(texts, dict(known or {}))
     hidden = list(texts)
     while True:
-        found = [finder.find(text) for text in hidden]
         cut = [_outside(text, those) for text, those in zip(hidden, found, strict=True)]
         if not any(cut):
             break
         for i, spans in enumerate(cut):
             hidden[i] = row.replaced(hidden[i], spans)
         hidden = [row.swept(text) for text in hidden]
+        found = [finder.find(text) for text in hidden]
     return Hidden([row.swept(text) for text in hidden] if known else hidden, row.values)
 
 
@@ -70,12 +71,16 @@ def restore(text: str, values: Mapping[str, str]) -> str:
 
 
 def _likely(text: str, values: Mapping[str, str]) -> str:
-    return _LIKE_ONE.sub(lambda m: values.get(f"[{m[1].upper()}_{int(m[2])}]", m.group()), text)
+    return _LIKE_ONE.sub(lambda m: values.get(_meant(m), m.group()), text)
+
+
+def _meant(match: re.Match[str]) -> str:
+    return f"[{match[1].upper()}_{int(match[2])}]"
 
 
 def placeholders_in(text: str) -> list[str]:
-    """The placeholders that a text has, each once, in order."""
-    return list(dict.fromkeys(match.group() for match in _PLACEHOLDER.finditer(text)))
+    """The placeholders that a text has, each once, in order; also where a model has written them a bit otherwise."""
+    return list(dict.fromkeys(map(_meant, _LIKE_ONE.finditer(text))))
 
 
 def kind_of(placeholder: str) -> Kind:

@@ -136,6 +136,23 @@ def test_classify_is_probed_by_its_probabilities(small: Path, tmp_path: Path) ->
     assert found.measure == "probabilities"
 
 
+def test_a_run_with_columns_that_a_probe_has_not_is_probed(
+    run, write_parquet, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_parquet({"text": ["Good.", "Bad."], "phone": ["1", "2"], "note": ["x", "y"]})
+    run(file, redact=True, redact_columns=["note"], empty_columns=["phone"])
+    monkeypatch.chdir(tmp_path / "out")
+    code, _, err = invoke("probe", "--of", ".", "--texts", small, "--resamples", "0")
+    assert code == 0, err
+    assert (tmp_path / "out-probe").is_dir()
+    before = (tmp_path / "out" / PROBE_NAME).read_bytes()
+    code, _, err = invoke("probe", "--of", ".", "--texts", small, "--resamples", "1", "--set", "guard=false")
+    assert (code, "another recipe" in err) == (0, True)
+    assert (tmp_path / "out" / PROBE_NAME).read_bytes() == before
+    for flags in (("--model", "other"), ("--task", "classify"), ("--config", small), ("--option", "a=1")):
+        assert invoke("probe", "--of", tmp_path / "out", *flags)[0] == 2
+
+
 def test_a_runs_own_job_is_probed_and_its_report_says_so(run, write_parquet, small: Path, tmp_path: Path) -> None:
     run(write_parquet({"text": ["Good.", "Bad."]}))
     code, _, err = invoke("probe", "--of", tmp_path / "out", "--texts", small, "--resamples", "20")

@@ -56,5 +56,12 @@ def test_order_numbers_and_dates_may_be_repeated(text: str) -> None:
     assert checks.no_personal_data(text, text).passed
 
 
+@pytest.mark.parametrize("said", ["[EMAIL_1]", "(EMAIL 1)", "[email_1]"])
+def test_a_placeholder_is_as_good_as_the_value_however_it_is_written(said: str) -> None:
+    message = "Write to [EMAIL_1] or [EMAIL_2]"
+    assert checks.no_personal_data(f"We write to {said}.", message).detail.endswith("[EMAIL_1]")
+    assert checks.no_personal_data(f"We write to {said}.", message, context="Ours is [EMAIL_1]").passed
+
+
 def test_letters_that_only_look_like_those_of_an_account_number_do_no_harm() -> None:
     assert checks.no_personal_data("", "Gı89 3704 0044 0532 0130 00").passed

@@ -38,6 +38,25 @@ def test_each_kind_is_found_as_a_whole(kind: Kind, value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Lothar: +49 171 3456789", "+49 171 3456789"),
+        ("My partner: +34 612 345 678", "+34 612 345 678"),
+        ("Call Casey +44 7700 900123", "+44 7700 900123"),
+        ("My order: call +44 7700 900123", "+44 7700 900123"),
+        ("Partner 12345678Z", "12345678Z"),
+        ("DNI no.12345678Z", "12345678Z"),
+        ("visa,4111111111111111,12/27", "4111111111111111"),
+        ("card no.4111111111111111", "4111111111111111"),
+        ("Tel.+49 171 3456789", "+49 171 3456789"),
+        ("SS24 DE89 3704 0044 0532 0130 00", "DE89 3704 0044 0532 0130 00"),
+    ],
+)
+def test_what_stands_before_a_value_does_not_hide_it(text: str, value: str) -> None:
+    assert [text[f.start : f.end] for f in FINDER.find(text)] == [value]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Order 4111111111111111 came on 12.05.2024.",
@@ -50,6 +69,7 @@ def test_each_kind_is_found_as_a_whole(kind: Kind, value: str) -> None:
         "Card 4111 1111 1111 1112 has a wrong digit, so has 12345678A.",
         "From 2019-2023 we were open 09.00 - 17.30.",
         "Thank you, Great Product! Best Regards",
+        "Bestellnummer 0170 1234567, Auftragsnr. 0170 1234567, Sendungsnummer: 0170 1234567",
         "Coordinates 48.8566, 2.3522 and part 555-123-4567",
     ],
 )
@@ -93,6 +113,11 @@ def test_what_a_model_makes_of_a_placeholder_is_put_back(said: str) -> None:
 def test_only_the_kinds_asked_for() -> None:
     text = "Mail a@b.example or call +44 20 7946 0958"
     assert hide([text], Finder((Kind.PHONE,))).texts == ["Mail a@b.example or call [PHONE_1]"]
+
+
+def test_recognisers_of_other_kinds_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.text.personal.find.ibans", lambda text: pytest.fail("asked"))
+    assert len(Finder((Kind.EMAIL,)).find("a@b.example, DE89370400440532013000")) == 1
 
 
 def test_a_bare_number_counts_where_its_country_is_named() -> None:
