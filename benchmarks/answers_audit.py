@@ -192,7 +192,7 @@ def _audit(job: Job, folder: Path, args: argparse.Namespace) -> Row:
 
 def _schema(manifest: Row) -> Row:
     """The JSON schema of a task's results, as the task says it."""
-    from jobs.prepare import make_task
+    from jobs.inquiry import make_task
     from jobs.tasks import find_task
     from pipeline.models import Model
 

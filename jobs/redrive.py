@@ -10,12 +10,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from jobs.config import JobConfig, change
+from jobs.config import JobConfig
 from jobs.manifest import merge_manifest
 from jobs.prepare import Prepared, prepare
 from jobs.redacting import REDACTION_KEYS
 from jobs.run import answer
 from jobs.running import Run, running
+from jobs.settings import change
 from jobs.terminal import Terminal
 from pipeline import metrics
 from pipeline.elements import Row

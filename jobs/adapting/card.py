@@ -17,7 +17,7 @@ from jobs.adapting.lessons import gold_digest
 from jobs.adapting.training import Progress
 from jobs.evaluation.bootstrap import Resampling
 from jobs.evaluation.calibrate import write_calibration
-from jobs.prepare import make_recipe, make_task
+from jobs.inquiry import make_recipe, make_task
 from jobs.terminal import Terminal
 from pipeline.adapters import adapted_digest, adapter_digest, prompt_digests
 from pipeline.calibration import prompt_digest

@@ -14,7 +14,7 @@ from jobs.adapting.gold_rows import read_gold_rows
 from jobs.adapting.lessons import GoldRow, Teacher, gold_digest, read_rows, split
 from jobs.adapting.targets import YES_NO, GoldColumns, find_columns
 from jobs.evaluation.ratings import RATED_LABELS
-from jobs.prepare import make_task
+from jobs.inquiry import make_task
 from jobs.tasks import find_task
 from jobs.terminal import Terminal
 from pipeline.adapters import prompt_digests

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from jobs.cli.job_commands import BUDGET_SPENT, JsonOption
-from jobs.config import parse_engine_args
+from jobs.settings import parse_engine_args
 from jobs.terminal import own_terminal, plain_table, printable
 from schemas.adapter import AdapterCard, TrainingSettings
 from schemas.evaluation import Figure

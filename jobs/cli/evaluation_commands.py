@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from jobs.cli.job_commands import GATE_FAILED, JsonOption
-from jobs.config import parse_pairs
+from jobs.settings import parse_pairs
 from pipeline.errors import UsageError
 
 OutputArgument = Annotated[Path, typer.Argument(help="The output folder of a run.")]

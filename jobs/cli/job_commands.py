@@ -12,7 +12,8 @@ import typer
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
-from jobs.config import JobConfig, merge, parse_engine_args, parse_pairs, read_config_file
+from jobs.config import JobConfig
+from jobs.settings import merge, parse_engine_args, parse_pairs, read_config_file
 from jobs.tasks import all_tasks, find_task
 from jobs.terminal import own_terminal
 from pipeline.task import AnyTask

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.config import JobConfig, change, merge, parse_settings, read_config_file
+from jobs.config import JobConfig
+from jobs.settings import change, merge, parse_settings, read_config_file
 
 ModelOption = Annotated[str | None, typer.Option("--model", help="As for the job.")]
 ConfigOption = Annotated[

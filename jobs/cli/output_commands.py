@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from jobs.cli.job_commands import JsonOption, exit_by
-from jobs.config import parse_settings
+from jobs.settings import parse_settings
 from jobs.terminal import own_terminal, printable
 from schemas.envelope import ErrorClass
 

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from jobs.config import parse_engine_args
+from jobs.settings import parse_engine_args
 
 
 def serve(

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from jobs.cli.job_commands import GATE_FAILED
 from jobs.cli.store_commands import StoreOption
-from jobs.config import merge, read_config_file
+from jobs.settings import merge, read_config_file
 from jobs.terminal import chatter_to, own_terminal, plain_table, print_wide, printable
 from pipeline.models import home
 

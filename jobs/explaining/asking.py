@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.cascading.setup import configs_of
-from jobs.config import JobConfig, change
+from jobs.config import JobConfig
 from jobs.explaining.explained import Asked
-from jobs.prepare import make_recipe, rebuild
+from jobs.inquiry import inquiry_of, make_recipe
+from jobs.settings import change
 from pipeline.answers import choice_probabilities
 from pipeline.calibration import calibration_digest, read_calibration
 from pipeline.completions import CompletionFolder
@@ -63,7 +64,8 @@ def make_asker(manifest: Manifest, recipe_digest: str, say: Say) -> Asker:
 
 
 def _asker(manifest: Manifest, config: JobConfig, say: Say) -> Asker:
-    model, task, rules = rebuild(config, say)
+    inquiry = inquiry_of(config, say, fetches=False)
+    model, task, rules = inquiry.model, inquiry.task, inquiry.rules
     recipe = make_recipe(task, model, manifest.recipe["engine"], rules)
     notes: list[str] = []
     if manifest.calibration is not None and model.digest == manifest.model.digest:

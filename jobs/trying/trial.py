@@ -9,12 +9,13 @@ from typing import Any
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from jobs.config import JobConfig, read_config_file
+from jobs.config import JobConfig
 from jobs.evaluation import EvaluationSettings, evaluate
 from jobs.evaluation.bootstrap import Resampling
-from jobs.prepare import make_task
+from jobs.inquiry import make_task
 from jobs.run import run_job
 from jobs.run_output import RunOutput
+from jobs.settings import read_config_file
 from jobs.tasks import find_task
 from jobs.terminal import Terminal
 from pipeline.errors import Interrupted, RunError, UsageError

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.config import JobConfig, change, merge, parse_engine_args, parse_settings, read_config_file, split_adapter
+from jobs.config import JobConfig, split_adapter
+from jobs.settings import change, merge, parse_engine_args, parse_settings, read_config_file
 from pipeline.errors import UsageError
 
 BASE = {"task": "sentiment", "inputs": ["a"], "output": "out"}

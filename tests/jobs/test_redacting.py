@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.config import merge
 from jobs.redrive import redrive
+from jobs.settings import merge
 from jobs.terminal import Terminal
 from pipeline.engines.scripted import ScriptedEngine
 from pipeline.errors import UsageError

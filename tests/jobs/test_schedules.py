@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from jobs.config import merge, read_config_file
+from jobs.settings import merge, read_config_file
 
 SCHEDULES = Path(__file__).parents[2] / "jobs" / "schedules"
 RUNS = "textmill run jobs/schedules/hourly.toml"

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import jobs.cli
-import jobs.prepare
+import jobs.inquiry
 import jobs.run
 import jobs.summary
 from jobs.config import JobConfig
@@ -83,7 +83,7 @@ def _work(arguments: list[str]) -> int:
 
     os.environ["TEXTMILL_HOME"] = "home"
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY_BYTES, _MOST_MEMORY_BYTES))
-    jobs.prepare.resolve_model = _no_models  # type: ignore[assignment]
+    jobs.inquiry.resolve_model = _no_models  # type: ignore[assignment]
     sys.argv = ["textmill", *arguments]
     code = 0
     try:

@@ -11,8 +11,8 @@ import pytest
 
 from jobs.adapting.adapter_folder import replace_folder
 from jobs.adapting.gold_rows import write_cells
-from jobs.config import merge
-from jobs.prepare import make_task
+from jobs.inquiry import make_task
+from jobs.settings import merge
 from jobs.tasks import find_task
 from jobs.terminal import Terminal
 from pipeline.adapters import adapter_digest, read_card, refuse_other_prompts, with_adapter

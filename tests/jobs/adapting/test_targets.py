@@ -7,7 +7,7 @@ import pytest
 
 from jobs.adapting.lessons import Teacher, read_rows
 from jobs.adapting.targets import GoldColumns, find_columns
-from jobs.prepare import make_task
+from jobs.inquiry import make_task
 from jobs.tasks import find_task
 from pipeline.adapters import prompt_digests, refuse_other_prompts
 from pipeline.decoding import Json
