@@ -30,7 +30,9 @@ def server_spec(config: JobConfig, needs: EngineNeeds, scores_labels: bool, say:
         raise UsageError("--engine-arg is for vLLM in this process", "give it to the server, or to `textmill serve`")
     urls = tuple(dict.fromkeys(url.rstrip("/") for url in config.endpoint))
     served, silent = look_at(urls, config.served_model, load_tokenizer(Path(str(needs.model_folder))))
-    for line in [*silent, *_does_not_offer(served, urls)]:
+    for url, message in silent.items():
+        say(f"{url} does not answer: {message}")
+    for line in _does_not_offer(served, urls):
         say(line)
     if scores_labels and not served.gives_logprobs:
         raise UsageError(f"{urls[0]} gives no log-probabilities, which labels are scored by")
@@ -40,7 +42,7 @@ def server_spec(config: JobConfig, needs: EngineNeeds, scores_labels: bool, say:
             f"{served.context_tokens}",
             f"give --context-tokens {served.context_tokens}",
         )
-    return ServerSpec(needs, urls, served)
+    return ServerSpec(needs, urls, served, silent=frozenset(silent))
 
 
 def _does_not_offer(served: Served, urls: Sequence[str]) -> list[str]:
