@@ -323,7 +323,7 @@ def _context_needed(rules: PromptRules, task: AnyTask, longest_bytes: int | None
 
 def _engine_spec(config: JobConfig, needs: EngineNeeds, task: AnyTask, say: Say) -> EngineSpec:
     if config.engine == "server":
-        return server_spec(config, needs, any(isinstance(q.decoding, Choice) for q in _first_questions(task)), say)
+        return server_spec(config, needs, [question.decoding for question in _first_questions(task)], say)
     if config.endpoint:
         raise UsageError("--endpoint goes with --engine server")
     return ScriptedSpec(needs, model=scripted_name(config)) if config.engine == "scripted" else VllmSpec(needs)

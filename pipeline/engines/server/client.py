@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.engines.server.retries import Kind, Trouble, trouble_of_status
+from pipeline.errors import one_line
 
 API_KEY_VARIABLE = "TEXTMILL_API_KEY"
 _CONNECT_SECONDS = 10.0
@@ -56,13 +57,13 @@ class Client:
             headers = {name.lower(): value for name, value in error.response.headers.items()}
             return trouble_of_status(error.status_code, _said(error.body, error.message), headers, time.time())
         except (json.JSONDecodeError, UnicodeDecodeError, openai.APIError) as error:
-            return Trouble(Kind.FAULTY, f"not an answer: {_one_line(str(error))}")
+            return Trouble(Kind.FAULTY, f"not an answer: {one_line(error)}")
 
 
 def _broken(error: Exception, timed_out: bool, seconds: float) -> Trouble:
     """A connection that could not be made, or one that broke: only of the latter the request may be the reason."""
     cause = error.__cause__ or error
-    said = _one_line(str(cause) or type(cause).__name__)
+    said = one_line(cause)
     if type(cause).__name__ in ("ConnectError", "ConnectTimeout"):
         return Trouble(Kind.AWAY, f"cannot connect: {said}")
     if timed_out:
@@ -76,12 +77,8 @@ def _said(body: object, otherwise: str) -> str:
         inner = body.get("error", body)
         found = inner.get("message") if isinstance(inner, dict) else inner
         if isinstance(found, str):
-            return _one_line(found)
-    return _one_line(otherwise)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300]
+            return one_line(found)
+    return one_line(otherwise)
 
 
 def host_of(url: str) -> str:
