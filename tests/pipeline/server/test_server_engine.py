@@ -125,6 +125,14 @@ def test_what_is_no_answer_is_known_for_none(answer: object, folder) -> None:
         protocol.read(_requests(1)[0], [1], answer)
 
 
+def test_a_bad_request_that_alone_is_left_does_not_end_the_run(folder, serve) -> None:
+    (request,) = _requests(1)
+    row = list(load_tokenizer(folder).encode(request.segments[0]))
+    server = serve(lambda n, body: "500" if body["prompt"] == row else "ok")
+    answers = _ask(folder, [server.url], [request], patience=1.0)
+    assert isinstance(answers[request.fingerprint], Failure)
+
+
 def test_a_retry_after_is_waited_for(folder, serve) -> None:
     times: list[float] = []
 
