@@ -1,12 +1,16 @@
-"""What a job asks: its questions and requests, as the flow makes them, for sides that ask an engine by themselves."""
+"""What a job asks, by itself or as its questions and requests, for sides that ask an engine by themselves."""
 
-from collections.abc import Iterator
+import argparse
+import json
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from corpora import own_rows, unique_reviews
+from measure import Figures, in_a_process, interleaved, report
 
 from pipeline.elements import Question, Request
 from pipeline.flow import Plan
@@ -48,3 +52,61 @@ def requests_of(plan: Plan) -> list[Request]:
     prompter = Prompter(plan.rules)
     requests = (prompter.request(question)[0] for question in questions_of(plan))
     return list({request.fingerprint: request for request in requests}.values())
+
+
+Side = Callable[[argparse.Namespace, Path], Figures]
+
+
+def compare(file: Path, description: str | None, sides: Mapping[str, Side], num_rows: int, num_pairs: int) -> None:
+    """A benchmark of a job in pairs of two sides, the first over the second: its command line, and its table.
+
+    Args:
+        file: the benchmark's.
+        num_rows, num_pairs: unless told otherwise.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--task", default="sentiment", choices=list(TASK_OPTIONS))
+    parser.add_argument("--rows", type=int, default=num_rows)
+    parser.add_argument("--pairs", type=int, default=num_pairs)
+    parser.add_argument("--one", choices=list(sides), help=argparse.SUPPRESS)
+    parser.add_argument("--input", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        if args.one:
+            print(json.dumps(sides[args.one](args, Path(folder))))
+            return
+        rows = write_input(Path(folder) / "in.parquet", args.task, args.rows)
+        same = ("--model", args.model, "--task", args.task, "--input", rows)
+        pairs = interleaved(list(sides), args.pairs, lambda side: in_a_process(file, "--one", side, *same))
+    series = {f"{side} requests/s": [pair[side]["requests_per_second"] for pair in pairs] for side in sides}
+    first, second = series.values()
+    series[" / ".join(sides)] = [one / other for one, other in zip(first, second, strict=True)]
+    title = f"{args.task}, {args.model}, {args.rows} unique rows, {args.pairs} interleaved pairs, engine start apart"
+    report(file, title, series, model=args.model, task=args.task, rows=args.rows)
+
+
+def job_config(args: argparse.Namespace, folder: Path, **engine: Any) -> Any:
+    """The job of such a benchmark, with a fresh store."""
+    from jobs.config import JobConfig
+
+    return JobConfig(
+        task=args.task,
+        model=args.model,
+        inputs=(str(args.input),),
+        output=str(folder / "out"),
+        store=str(folder / "store"),
+        options=TASK_OPTIONS[args.task],
+        **engine,
+    )
+
+
+def job(args: argparse.Namespace, folder: Path, **engine: Any) -> Figures:
+    """From the first row read to the last one written, engine start apart."""
+    from jobs.run import run_job
+    from jobs.terminal import own_terminal
+
+    with own_terminal(quiet=True) as terminal:
+        manifest = run_job(job_config(args, folder, **engine), terminal)
+    seconds = manifest.seconds["pipeline"] - manifest.seconds["engine_start"]
+    return {"requests_per_second": manifest.counts.sent / seconds, "engine_seconds": manifest.seconds["engine"]}

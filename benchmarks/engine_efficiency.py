@@ -8,64 +8,11 @@ collects garbage, is part of both. The texts are unique; generation is asked for
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
-from asked import TASK_OPTIONS, requests_of, write_input
-from measure import Figures, in_a_process, interleaved, report
-
-_HERE = Path(__file__).resolve()
-
-
-def main() -> None:
-    """Run the pairs and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--task", default="sentiment", choices=list(TASK_OPTIONS))
-    parser.add_argument("--rows", type=int, default=1000)
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--one", choices=list(_SIDES), help=argparse.SUPPRESS)
-    parser.add_argument("--input", type=Path, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    with TemporaryDirectory() as folder:
-        if args.one:
-            print(json.dumps(_SIDES[args.one](args, Path(folder))))
-            return
-        file = write_input(Path(folder) / "in.parquet", args.task, args.rows)
-        same = ("--model", args.model, "--task", args.task, "--input", file)
-        pairs = interleaved(list(_SIDES), args.pairs, lambda side: in_a_process(_HERE, "--one", side, *same))
-    series = {f"{side} requests/s": [pair[side]["requests_per_second"] for pair in pairs] for side in _SIDES}
-    job, bare = series.values()
-    series["job / bare"] = [one / other for one, other in zip(job, bare, strict=True)]
-    title = f"{args.task}, {args.model}, {args.rows} unique rows, {args.pairs} interleaved pairs, engine start apart"
-    report(_HERE, title, series, model=args.model, task=args.task, rows=args.rows)
-
-
-def _config(args: argparse.Namespace, folder: Path) -> Any:
-    from jobs.config import JobConfig
-
-    return JobConfig(
-        task=args.task,
-        model=args.model,
-        inputs=(str(args.input),),
-        output=str(folder / "out"),
-        store=str(folder / "store"),
-        options=TASK_OPTIONS[args.task],
-    )
-
-
-def _job(args: argparse.Namespace, folder: Path) -> Figures:
-    """From the first row read to the last one written, engine start apart."""
-    from jobs.run import run_job
-    from jobs.terminal import own_terminal
-
-    with own_terminal(quiet=True) as terminal:
-        manifest = run_job(_config(args, folder), terminal)
-    seconds = manifest.seconds["pipeline"] - manifest.seconds["engine_start"]
-    return {"requests_per_second": manifest.counts.sent / seconds, "engine_seconds": manifest.seconds["engine"]}
+from asked import compare, job, job_config, requests_of
+from measure import Figures
 
 
 def _bare(args: argparse.Namespace, folder: Path) -> Figures:
@@ -79,7 +26,7 @@ def _bare(args: argparse.Namespace, folder: Path) -> Figures:
     )
     from pipeline.tokens import encode_all
 
-    plan = prepare(_config(args, folder), "bare", folder, lambda message: None).plan
+    plan = prepare(job_config(args, folder), "bare", folder, lambda message: None).plan
     requests, encoder = requests_of(plan), plan.rules.encoder()
     prompts = [{"prompt_token_ids": encode_all(encoder, request.segments)} for request in requests]
     prepare_environment()
@@ -95,8 +42,8 @@ def _bare(args: argparse.Namespace, folder: Path) -> Figures:
     return {"requests_per_second": len(outputs) / (time.monotonic() - started)}
 
 
-_SIDES = {"job": _job, "bare": _bare}
+_SIDES = {"job": job, "bare": _bare}
 
 
 if __name__ == "__main__":
-    main()
+    compare(Path(__file__).resolve(), __doc__, _SIDES, num_rows=1000, num_pairs=5)

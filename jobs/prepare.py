@@ -19,7 +19,6 @@ from pipeline.calibration import calibrate_task
 from pipeline.cluster.where import Paths, Where, choose_where
 from pipeline.columns import choose_column, choose_id_column, choose_text_column, describe_columns, is_text
 from pipeline.completions import CompletionFolder
-from pipeline.decoding import Choice
 from pipeline.engines.base import EngineNeeds, EngineSpec
 from pipeline.engines.scripted import ScriptedSpec
 from pipeline.engines.vllm_engine import VllmSpec, vllm_version
@@ -201,7 +200,7 @@ def _refuse_unknown_checks(task: AnyTask, required: Sequence[str]) -> None:
 
 def _engine_spec(config: JobConfig, needs: EngineNeeds, task: AnyTask, say: Say) -> EngineSpec:
     if config.engine == "server":
-        return server_spec(config, needs, any(isinstance(q.decoding, Choice) for q in first_questions(task)), say)
+        return server_spec(config, needs, [question.decoding for question in first_questions(task)], say)
     if config.endpoint:
         raise UsageError("--endpoint goes with --engine server")
     return ScriptedSpec(needs, model=scripted_name(config)) if config.engine == "scripted" else VllmSpec(needs)

@@ -122,7 +122,7 @@ def _environment() -> dict[str, str]:
 
 
 def _free_port(host: str, port: int) -> int:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -135,17 +135,19 @@ def _free_port(host: str, port: int) -> int:
 
 
 def _reachable(host: str) -> str:
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - asked for by name
+    own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked for by name
+    return f"[{own}]" if ":" in own else own
 
 
 def _wait_until_ready(server: LocalServer, log: Path, clock: Callable[[], float]) -> None:
     deadline = clock() + _START_SECONDS
     health = server.url.removesuffix("/v1") + "/health"
+    ours = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while clock() < deadline:
         if server.process.poll() is not None:
             raise RunError(f"vLLM did not start: {_last_error(log)}", f"log: {log}")
         try:
-            with urllib.request.urlopen(health, timeout=5):  # noqa: S310 - http, to ourselves
+            with ours.open(health, timeout=5):
                 return
         except (OSError, urllib.error.URLError):
             time.sleep(0.2)

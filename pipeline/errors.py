@@ -70,6 +70,11 @@ class Interrupted(RunError):
     exit_code = 130
 
 
+def one_line(said: BaseException | str) -> str:
+    """What an error of a library's or a server says, all of it on one line, unless it is very long."""
+    return " ".join((str(said) or type(said).__name__).split())[:300]
+
+
 def first_line(error: BaseException) -> str:
     """What an error of a library's says, on one line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,5 +1,6 @@
 """`textmill serve`."""
 
+import os
 import shlex
 import signal
 from pathlib import Path
@@ -32,7 +33,7 @@ def serve(
     from pipeline.models import home
 
     settings = ServerSettings(model, revision, host, port, context_tokens, parse_engine_args(engine_arg or []))
-    log = home() / "logs" / f"serve-{port}.log"
+    log = home() / "logs" / f"serve-{port or f'process-{os.getpid()}'}.log"
     signal.signal(signal.SIGTERM, _interrupt)
     with own_terminal() as terminal, serving(settings, log, terminal.say) as server:
         print(f"serving {model} at {server.url}; log: {log}; Ctrl-C stops it", flush=True)

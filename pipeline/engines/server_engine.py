@@ -7,7 +7,7 @@ nonsense meanwhile: a request is tried again, elsewhere if there is an elsewhere
 import asyncio
 import queue
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ from pipeline.engines.server.client import Client
 from pipeline.engines.server.dispatch import Dispatcher
 from pipeline.engines.server.endpoints import Endpoint, Job
 from pipeline.engines.server.patience import Rules
-from pipeline.engines.server.probe import describe
+from pipeline.engines.server.probe import describe, examine
 from pipeline.engines.server.protocol import NoAnswerError, Protocol
 from pipeline.engines.server.retries import Backoff, Kind, Trouble
 from pipeline.engines.server.served import Served
 from pipeline.engines.server.thoughts import Thoughts
 from pipeline.errors import RowError, RunError, UsageError
-from pipeline.tokens import load_tokenizer
+from pipeline.tokens import ModelTokenizer, load_tokenizer
 from schemas.envelope import ErrorClass
 
 THREAD_NAME = "textmill-server-engine"
@@ -42,6 +42,7 @@ class ServerSpec:
         served: what they serve.
         patience_seconds: how long all of them may fail before the run ends.
         backoff_seconds: the first wait before another try, and the longest.
+        silent: of the endpoints those that have not answered yet: they get no requests before they were examined.
     """
 
     needs: EngineNeeds
@@ -49,9 +50,10 @@ class ServerSpec:
     served: Served
     patience_seconds: float = 300.0
     backoff_seconds: tuple[float, float] = (0.25, 20.0)
+    silent: frozenset[str] = frozenset()
 
     def open(self) -> "ServerEngine":
-        """Get ready; the servers are not asked anything yet."""
+        """Get ready; servers that have answered are not asked anything yet."""
         return ServerEngine(self)
 
     def identity(self) -> Mapping[str, Any]:
@@ -70,11 +72,12 @@ class ServerEngine:
         self._protocol = Protocol(spec.served, tokenizer, needs.run_id, needs.reasoning_tokens)
         self._thoughts = Thoughts(needs)
         self._submitted: set[bytes] = set()
+        self._error: RunError | None = None
         self._done: queue.SimpleQueue[Answered | RunError] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
-        self._endpoints = [Endpoint(url) for url in spec.endpoints]
+        self._endpoints = [Endpoint(url, up=url not in spec.silent) for url in spec.endpoints]
         rules = Rules(needs.request_seconds, spec.patience_seconds, Backoff(*spec.backoff_seconds))
-        self._asking = _HttpAsking(self._endpoints, spec, self._protocol, self._thoughts)
+        self._asking = _HttpAsking(self._endpoints, spec.served, tokenizer, self._protocol, self._thoughts)
         self._dispatcher = Dispatcher(self._endpoints, self._asking, rules, self._deliver, self._done.put)
         self._stop, self._closed = asyncio.Event(), False
         self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
@@ -111,19 +114,21 @@ class ServerEngine:
             RunError: if servers have done nothing but fail for too long.
         """
         found: list[Answered] = []
-        try:
-            self._take(self._done.get(timeout=_COLLECT_SECONDS), found)
-            while True:
-                self._take(self._done.get_nowait(), found)
-        except queue.Empty:
-            return found
-
-    def _take(self, one: Answered | RunError, found: list[Answered]) -> None:
-        if isinstance(one, RunError):
-            raise one
-        if one[0] in self._submitted:
-            self._submitted.remove(one[0])
-            found.append(one)
+        wait = _COLLECT_SECONDS
+        while self._error is None:
+            try:
+                one = self._done.get(timeout=wait)
+            except queue.Empty:
+                return found
+            wait = 0.0
+            if isinstance(one, RunError):
+                self._error = one
+            elif one[0] in self._submitted:
+                self._submitted.remove(one[0])
+                found.append(one)
+        if not found:
+            raise self._error
+        return found
 
     def abort(self, fingerprints: Iterable[bytes]) -> None:
         """Let the servers forget requests."""
@@ -148,11 +153,10 @@ class ServerEngine:
         self._loop.run_until_complete(self._work())
 
     async def _work(self) -> None:
-        looking = asyncio.create_task(self._dispatcher.run())
+        self._dispatcher.start()
         try:
             await self._stop.wait()
         finally:
-            looking.cancel()
             await self._dispatcher.close()
             await self._asking.close()
 
@@ -160,9 +164,16 @@ class ServerEngine:
 class _HttpAsking(Asking):
     """Asks over HTTP."""
 
-    def __init__(self, endpoints: Iterable[Endpoint], spec: ServerSpec, protocol: Protocol, thoughts: Thoughts) -> None:
+    def __init__(
+        self,
+        endpoints: Iterable[Endpoint],
+        served: Served,
+        tokenizer: ModelTokenizer,
+        protocol: Protocol,
+        thoughts: Thoughts,
+    ) -> None:
         self._clients = {endpoint: Client(endpoint.url) for endpoint in endpoints}
-        self._served, self._protocol, self._thoughts = spec.served, protocol, thoughts
+        self._served, self._tokenizer, self._protocol, self._thoughts = served, tokenizer, protocol, thoughts
 
     async def ask(self, endpoint: Endpoint, job: Job, seconds: float) -> Completion | Trouble:
         """One attempt."""
@@ -175,21 +186,29 @@ class _HttpAsking(Asking):
             return Trouble(Kind.FAULTY, str(error)[:300])
         return self._thoughts.told_apart(job.request.decoding, said)
 
-    async def is_well(self, endpoint: Endpoint) -> Trouble | None:
-        """Whether it still serves the same model by the same software."""
+    async def is_there(self, endpoint: Endpoint) -> Trouble | None:
+        """Whether it still serves the same model by the same software, as it says."""
         client = self._clients[endpoint]
         if self._served.is_vllm:
             health = await client.get("/health", 10.0, from_root=True)
             if isinstance(health, Trouble):
                 return Trouble(Kind.AWAY, health.message)
+        return await self._compared(describe(client, endpoint.url, self._served.model))
+
+    async def is_well(self, endpoint: Endpoint, seconds: float) -> Trouble | None:
+        """The same, and it is examined as at the start."""
+        client = self._clients[endpoint]
+        return await self._compared(examine(client, endpoint.url, self._served.model, self._tokenizer, seconds))
+
+    async def _compared(self, looking: Awaitable[Served | Trouble]) -> Trouble | None:
         try:
-            found = await describe(client, endpoint.url, self._served.model)
+            found = await looking
         except UsageError as error:
             return Trouble(Kind.UNFIT, error.message)
         if isinstance(found, Trouble):
-            return found
-        if found.identity() != self._served.identity():
-            return Trouble(Kind.UNFIT, f"it is {found.software} {found.version} now")
+            return Trouble(Kind.AWAY, found.message)
+        if not found.can_replace(self._served):
+            return Trouble(Kind.UNFIT, f"it is {found.software} {found.version} now, or offers less")
         return None
 
     async def close(self) -> None:

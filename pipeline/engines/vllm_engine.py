@@ -1,4 +1,4 @@
-"""vLLM in this process. This module and `cpu_kernels` alone import vllm, and only once an engine is started.
+"""vLLM in this process. With `cpu_kernels` and `vllm_server` the only module that imports vllm, once it is needed.
 
 Source of the settings: measured on two CPU cores (README, "Why it is built this way"); every one of them can be
 overridden by name.
@@ -17,7 +17,7 @@ from pipeline.decoding import Choice, Decoding, FreeText, Json
 from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import Answered, EngineNeeds
 from pipeline.engines.cpu_kernels import register_cpu_kernels
-from pipeline.errors import EngineDied, RunError, UsageError
+from pipeline.errors import EngineDied, RunError, UsageError, one_line
 from pipeline.tokens import ModelTokenizer, encode_all, load_tokenizer
 from schemas.envelope import ErrorClass
 
@@ -207,7 +207,7 @@ class VllmEngine:
             compile_as_asked(arguments, on_cpu=current_platform.is_cpu())
             return LLMEngine.from_engine_args(EngineArgs(**arguments))
         except Exception as error:
-            raise RunError(f"vLLM did not start: {_one_line(error)}", "the log file has vLLM's own words") from error
+            raise RunError(f"vLLM did not start: {one_line(error)}", "the log file has vLLM's own words") from error
 
     @property
     def window(self) -> int:
@@ -230,7 +230,7 @@ class VllmEngine:
             self._engine.add_request(key, prompt, self._params(request.decoding))
             self._in_flight[key] = request
         except (VLLMClientError, ValueError, UsageError) as error:
-            failure = Failure(ErrorClass.REQUEST_REJECTED, _one_line(error), attempts=1)
+            failure = Failure(ErrorClass.REQUEST_REJECTED, one_line(error), attempts=1)
             self._failures.append((request.fingerprint, failure))
 
     def collect(self) -> list[Answered]:
@@ -241,7 +241,7 @@ class VllmEngine:
         try:
             outputs = self._engine.step()
         except Exception as error:
-            raise EngineDied(f"vLLM failed: {_one_line(error)}", "the log file has vLLM's own words") from error
+            raise EngineDied(f"vLLM failed: {one_line(error)}", "the log file has vLLM's own words") from error
         finished = [output for output in outputs if output.finished]
         for output in finished:
             request = self._in_flight.pop(output.request_id)
@@ -316,7 +316,3 @@ def _folder(needs: EngineNeeds) -> Path:
     if needs.model_folder is None:
         raise UsageError("vLLM needs a model")
     return Path(needs.model_folder)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join((str(error) or type(error).__name__).split())[:300]

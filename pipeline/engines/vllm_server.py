@@ -40,7 +40,6 @@ def _prepare(needs: EngineNeeds) -> dict[str, Any]:
     on_cpu = current_platform.is_cpu()
     arguments = engine_arguments(needs, on_cpu)
     if on_cpu:
-        register_cpu_kernels()
         compile_as_asked(arguments, on_cpu)
     return arguments
 
@@ -69,5 +68,7 @@ if __name__ in ("__main__", "__mp_main__"):
         from vllm.platforms import current_platform
 
         if current_platform.is_cpu():
-            register_cpu_kernels()
-            compile_as_asked({"enforce_eager": "--enforce-eager" in sys.argv}, on_cpu=True)
+            eager = "--enforce-eager" in sys.argv
+            if eager:
+                register_cpu_kernels()
+            compile_as_asked({"enforce_eager": eager}, on_cpu=True)

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.engines.server.retries import Kind, Trouble, trouble_of_status
+from pipeline.errors import one_line
 
 API_KEY_VARIABLE = "TEXTMILL_API_KEY"
 _CONNECT_SECONDS = 10.0
@@ -25,7 +26,7 @@ class Client:
         self._openai = openai
         self._root = url.removesuffix("/v1")
         key = os.environ.get(API_KEY_VARIABLE) or "none"
-        self._client = openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0)
+        self._client = openai.AsyncOpenAI(base_url=url, api_key=key, organization="", project="", max_retries=0)
 
     async def ask(self, body: dict[str, Any], seconds: float) -> object:
         """What the server answers to a completion request: JSON, or a `Trouble`."""
@@ -50,25 +51,24 @@ class Client:
             if method == "GET":
                 return await self._client.get(path, cast_to=object, options={"timeout": timeout})
             return await self._client.post(path, cast_to=object, body=body, options={"timeout": timeout})
-        except openai.APITimeoutError:
-            return Trouble(Kind.LATE, f"no answer within {seconds:.0f} s")
         except openai.APIConnectionError as error:
-            return Trouble(*_broken(error))
+            return _broken(error, isinstance(error, openai.APITimeoutError), seconds)
         except openai.APIStatusError as error:
             headers = {name.lower(): value for name, value in error.response.headers.items()}
             return trouble_of_status(error.status_code, _said(error.body, error.message), headers, time.time())
         except (json.JSONDecodeError, UnicodeDecodeError, openai.APIError) as error:
-            return Trouble(Kind.FAULTY, f"not an answer: {_one_line(str(error))}")
+            return Trouble(Kind.FAULTY, f"not an answer: {one_line(error)}")
 
 
-def _broken(error: Exception) -> tuple[Kind, str]:
+def _broken(error: Exception, timed_out: bool, seconds: float) -> Trouble:
     """A connection that could not be made, or one that broke: only of the latter the request may be the reason."""
-    import httpx2
-
-    cause = error.__cause__
-    if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout):
-        return Kind.AWAY, f"cannot connect: {_one_line(str(cause) or type(cause).__name__)}"
-    return Kind.FAULTY, f"the connection broke: {_one_line(str(cause) or type(cause).__name__)}"
+    cause = error.__cause__ or error
+    said = one_line(cause)
+    if type(cause).__name__ in ("ConnectError", "ConnectTimeout"):
+        return Trouble(Kind.AWAY, f"cannot connect: {said}")
+    if timed_out:
+        return Trouble(Kind.LATE, f"no answer within {seconds:.0f} s")
+    return Trouble(Kind.FAULTY, f"the connection broke: {said}")
 
 
 def _said(body: object, otherwise: str) -> str:
@@ -77,12 +77,17 @@ def _said(body: object, otherwise: str) -> str:
         inner = body.get("error", body)
         found = inner.get("message") if isinstance(inner, dict) else inner
         if isinstance(found, str):
-            return _one_line(found)
-    return _one_line(otherwise)
+            return one_line(found)
+    return one_line(otherwise)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300]
+def host_of(url: str) -> str:
+    """What of an address may be shown: keys may be in all the rest."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname}" if parts.hostname else ""
+    except ValueError:
+        return ""
 
 
 def faulty_url(url: str) -> str | None:
@@ -90,8 +95,8 @@ def faulty_url(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        return str(error)
+    except ValueError:
+        return "it is no address"
     if parts.scheme not in ("http", "https") or not host:
         return "an endpoint looks like http://host:8000/v1"
     if parts.username or parts.password or parts.query:

@@ -9,19 +9,19 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from pipeline.elements import Answer, Completion, Failure
-from pipeline.engines.server.asking import Asking, Attempt
-from pipeline.engines.server.endpoints import Endpoint, Job, Lines
+from pipeline.engines.server.asking import Asking
+from pipeline.engines.server.attempts import Attempts, Outcome
+from pipeline.engines.server.endpoints import Attempt, Endpoint, Job, Lines
 from pipeline.engines.server.nursing import Nursing
 from pipeline.engines.server.patience import AGAIN, Patience, Rules
-from pipeline.engines.server.retries import Blame, Kind, Latencies, Trouble
+from pipeline.engines.server.retries import LEAST_FAULTS, Blame, Kind, Latencies, Trouble
+from pipeline.engines.server.tasks import Tasks
 from pipeline.errors import RunError
 from schemas.envelope import ErrorClass
 
 _LOG = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.25
-_HEDGE_TIMES, _HEDGE_SECONDS = 4.0, 2.0
-"""A request that takes so many times the usual is given to an idle server as well."""
 
 Deliver = Callable[[bytes, Answer], None]
 
@@ -50,20 +50,28 @@ class Dispatcher:
         self._deliver, self._end, self._clock = deliver, end, clock
         self._lines = Lines(endpoints)
         self._jobs: dict[bytes, Job] = {}
-        self._attempts: dict[tuple[bytes, Endpoint], Attempt] = {}
+        self._tasks = Tasks(end)
+        self._attempts = Attempts(asking, self._settle, self._tasks)
         self._blame, self._latencies = Blame(), Latencies(rules.request_seconds)
-        self._nursing = Nursing(asking, rules.backoff, clock, self)
+        self._nursing = Nursing(asking, rules.backoff, clock, self, self._tasks)
         self._patience = Patience(rules.patience_seconds)
+        self._judging: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Look after servers and late requests until cancelled."""
+    def start(self) -> None:
+        """Look after servers and late requests, until `close`."""
+        for endpoint in self._endpoints:
+            if not endpoint.up:
+                self._nursing.begin(endpoint)
+        self._tasks.start(self._look_after())
+
+    async def _look_after(self) -> None:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             self._nursing.look_after(self._endpoints)
             self._hedge()
-            error = self._patience.ends(self._clock(), not self._attempts)
-            if error is not None and self._jobs:
-                self._end(error)
+            judging = self._judging is not None and not self._judging.done()
+            if self._jobs and not judging and self._patience.is_over(self._clock(), not self._attempts):
+                self._judging = self._tasks.start(self._judge())
             self._pump()
 
     def put(self, job: Job) -> None:
@@ -76,16 +84,14 @@ class Dispatcher:
         """Drop jobs; servers are told by the connection that closes."""
         self._lines.forget(keys)
         for key in keys:
-            if self._jobs.pop(key, None) is not None:
-                self._cancel(key)
+            if (job := self._jobs.pop(key, None)) is not None:
+                self._attempts.cancel(job.attempts)
+        self._pump()
 
     async def close(self) -> None:
         """Drop everything."""
         self.forget(list(self._jobs))
-        tasks = [*self._nursing.tasks, *(a.task for a in self._attempts.values() if a.task)]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
     def _pump(self) -> None:
         """Give every server what it has room for, one after the other."""
@@ -99,38 +105,15 @@ class Dispatcher:
 
     def _start(self, job: Job, endpoint: Endpoint, now: float) -> None:
         job.tries += 1
-        job.alive[endpoint] = now
         if endpoint.in_flight == 0:
             endpoint.last_sign = now
-        endpoint.in_flight += 1
+        wait = self._latencies.longest_wait(job.request.decoding, job.late)
+        left = max(1.0, job.submitted + self._rules.request_seconds - now)
+        self._attempts.begin(job, endpoint, now, min(wait, left))
         if endpoint.in_flight >= endpoint.window.limit:
             endpoint.window.filled()
-        attempt = Attempt(job, endpoint, now)
-        self._attempts[job.key, endpoint] = attempt
-        attempt.task = asyncio.get_running_loop().create_task(self._try(attempt))
 
-    async def _try(self, attempt: Attempt) -> None:
-        job, endpoint = attempt.job, attempt.endpoint
-        wait = self._latencies.longest_wait(job.request.decoding, job.late)
-        left = max(1.0, job.submitted + self._rules.request_seconds - attempt.began)
-        outcome: Completion | Trouble | None = None
-        try:
-            async with asyncio.timeout(min(wait, left)):
-                outcome = await self._asking.ask(endpoint, job, min(wait, left))
-        except TimeoutError:
-            outcome = Trouble(Kind.LATE, f"no answer within {min(wait, left):.0f} s")
-        except Exception as error:  # noqa: BLE001 - one request that cannot be sent is no reason to lose the others
-            _LOG.exception("a request could not be sent")
-            outcome = Trouble(Kind.REFUSED, f"{type(error).__name__}: {error}"[:300])
-        finally:
-            endpoint.in_flight -= 1
-            job.alive.pop(endpoint, None)
-            self._attempts.pop((job.key, endpoint), None)
-        if self._jobs.get(job.key) is job:
-            self._settle(attempt, outcome)
-        self._pump()
-
-    def _settle(self, attempt: Attempt, outcome: Completion | Trouble) -> None:
+    def _settle(self, attempt: Attempt, outcome: Outcome) -> None:
         now = self._clock()
         if isinstance(outcome, Completion):
             self._blame.note(fault=False)
@@ -142,25 +125,18 @@ class Dispatcher:
             self._finish(attempt, failure, now)
         else:
             self._trouble(attempt, outcome, now)
+        self._pump()
 
     def _finish(self, attempt: Attempt, answer: Answer, now: float) -> None:
         attempt.endpoint.answered(now)
         self._patience.answered()
         del self._jobs[attempt.job.key]
-        self._cancel(attempt.job.key)
+        self._attempts.cancel(attempt.job.attempts)
         self._deliver(attempt.job.key, answer)
-
-    def _cancel(self, key: bytes) -> None:
-        """End what other servers still do for a job."""
-        for endpoint in self._endpoints:
-            attempt = self._attempts.get((key, endpoint))
-            if attempt is not None and attempt.task is not None and attempt.task is not asyncio.current_task():
-                attempt.task.cancel()
 
     def _trouble(self, attempt: Attempt, trouble: Trouble, now: float) -> None:
         job, endpoint = attempt.job, attempt.endpoint
-        _LOG.info("%s: %s", endpoint.url, trouble.message)
-        self._patience.troubled(f"{endpoint.url}: {trouble.message}", now)
+        self.troubled(endpoint, trouble)
         delay = 0.0
         match trouble.kind:
             case Kind.BUSY:
@@ -182,20 +158,39 @@ class Dispatcher:
                 self._blame.note(fault=True)
                 delay = max(self._rules.backoff.seconds(job.faults), trouble.retry_after or 0.0)
                 self._strike(endpoint, trouble)
-        if job.key in self._jobs and not job.alive:
+        if not job.attempts:
             self._again(job, endpoint, trouble, now + delay)
 
     def _again(self, job: Job, endpoint: Endpoint, trouble: Trouble, not_before: float) -> None:
         if trouble.kind is Kind.FAULTY and self._blame.is_guilty(job.faults):
-            message = f"servers failed {job.faults} times at it: {trouble.message}"
-            del self._jobs[job.key]
-            self._deliver(job.key, Failure(ErrorClass.REQUEST_REJECTED, message, job.tries))
+            self._give_up(job, trouble.message)
             return
         others = [one for one in self._endpoints if one.usable and one is not endpoint]
         job.avoid = endpoint
         job.not_before = self._clock() if others and trouble.kind is not Kind.FAULTY else not_before
         self._lines.put(job, first=True)
         self._pump_in(job.not_before - self._clock())
+
+    def _give_up(self, job: Job, message: str) -> None:
+        del self._jobs[job.key]
+        message = f"servers failed {job.faults + job.late} times at it: {message}"
+        self._deliver(job.key, Failure(ErrorClass.REQUEST_REJECTED, message, job.tries))
+
+    async def _judge(self) -> None:
+        """Patience is over: if a server is well, requests that failed often are to blame; else the run ends."""
+        fit = [endpoint for endpoint in self._endpoints if endpoint.unfit is None]
+        found = await asyncio.gather(*(self._asking.is_well(one, self._rules.patience_seconds) for one in fit))
+        if not self._patience.is_over(self._clock(), not self._attempts):
+            return
+        last = self._patience.last
+        if None not in found:
+            self._end(RunError(f"no server has answered for {self._rules.patience_seconds:.0f} s; {last}", AGAIN))
+            return
+        self._patience.answered()
+        for job in [job for job in self._jobs.values() if job.faults + job.late >= LEAST_FAULTS]:
+            self._attempts.cancel(job.attempts)
+            self._lines.forget([job.key])
+            self._give_up(job, last)
 
     def _pump_in(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(0.0, seconds), self._pump)
@@ -225,32 +220,31 @@ class Dispatcher:
         if endpoint.unfit is None:
             _LOG.error("%s gets no more requests: %s", endpoint.url, trouble.message)
         endpoint.unfit = trouble.message
+        self._lines.reassign(endpoint)
         if all(one.unfit is not None for one in self._endpoints):
             self._end(RunError(f"{endpoint.url} refuses: {trouble.message}", "check model and key; " + AGAIN))
-        else:
-            self._lines.reassign(endpoint)
 
     def gone(self, endpoint: Endpoint, trouble: Trouble) -> None:
         """A server that had requests is not well: others get them."""
-        now = self._clock()
-        had = [attempt for attempt in self._attempts.values() if attempt.endpoint is endpoint]
+        had = [attempt.job for attempt in endpoint.attempts]
+        self.troubled(endpoint, trouble)
         self._lost(endpoint, trouble)
-        for attempt in had:
-            if attempt.task is not None:
-                attempt.task.cancel()
-            if attempt.job.key in self._jobs and set(attempt.job.alive) <= {endpoint}:
-                self._again(attempt.job, endpoint, trouble, now)
+        self._attempts.cancel(endpoint.attempts)
+        for job in had:
+            if not job.attempts:
+                self._again(job, endpoint, trouble, self._clock())
+
+    def troubled(self, endpoint: Endpoint, trouble: Trouble) -> None:
+        """A server failed, or is away still."""
+        _LOG.info("%s: %s", endpoint.url, trouble.message)
+        self._patience.troubled(f"{endpoint.url}: {trouble.message}", self._clock())
 
     def _hedge(self) -> None:
         """When nothing waits, give what takes unusually long to an idle server as well; the first answer counts."""
         if len(self._lines):
             return
         now = self._clock()
-        for attempt in list(self._attempts.values()):
-            usual = self._latencies.usual(attempt.job.request.decoding)
-            if usual is None or len(attempt.job.alive) > 1:
-                continue
-            if now - attempt.began > max(_HEDGE_SECONDS, _HEDGE_TIMES * usual):
-                idle = [one for one in self._endpoints if one is not attempt.endpoint and one.is_free(now)]
-                if idle:
-                    self._start(attempt.job, min(idle, key=lambda one: one.in_flight), now)
+        for attempt in self._attempts.unusual(now, self._latencies):
+            idle = [one for one in self._endpoints if one is not attempt.endpoint and one.is_free(now)]
+            if idle:
+                self._start(attempt.job, min(idle, key=lambda one: one.in_flight), now)

@@ -20,7 +20,7 @@ class Endpoint:
     Attributes:
         url: without a slash at the end.
         window: how many requests it may have.
-        in_flight: how many it has.
+        attempts: what it is at.
         up: it is there, as far as is known.
         unfit: why it gets no requests any more, or None.
         paused_until: it is left alone till then.
@@ -30,12 +30,17 @@ class Endpoint:
 
     url: str
     window: Window = field(default_factory=Window)
-    in_flight: int = 0
+    attempts: set["Attempt"] = field(default_factory=set)
     up: bool = True
     unfit: str | None = None
     paused_until: float = 0.0
     strikes: int = 0
     last_sign: float = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests it has."""
+        return len(self.attempts)
 
     @property
     def usable(self) -> bool:
@@ -70,7 +75,7 @@ class Job:
         tries, faults, late: attempts so far, those that a server failed at, and those that ended without an answer.
         avoid: the server that failed at it last.
         not_before: it waits till then.
-        alive: servers that are at it.
+        attempts: those under way.
     """
 
     request: Request
@@ -81,7 +86,7 @@ class Job:
     late: int = 0
     avoid: Endpoint | None = None
     not_before: float = 0.0
-    alive: dict[Endpoint, float] = field(default_factory=dict)
+    attempts: set["Attempt"] = field(default_factory=set)
 
     @property
     def key(self) -> bytes:
@@ -92,6 +97,15 @@ class Job:
     def head(self) -> bytes:
         """Names how its prompt begins."""
         return self.request.fingerprint[:HEAD_BYTES]
+
+
+@dataclass(eq=False)
+class Attempt:
+    """A request that a server is at, since `began`."""
+
+    job: Job
+    endpoint: Endpoint
+    began: float
 
 
 class Lines:

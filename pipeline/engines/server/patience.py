@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from pipeline.engines.server.retries import Backoff
-from pipeline.errors import RunError
 
 AGAIN = "what is answered is stored: the same command goes on"
 _MANY_TROUBLES = 10
@@ -28,6 +27,9 @@ class Patience:
 
     Args:
         seconds: how long servers may do nothing but fail.
+
+    Attributes:
+        last: what went wrong last.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -37,17 +39,15 @@ class Patience:
     def answered(self) -> None:
         """An answer came."""
         self._since: float | None = None
-        self._num_troubles, self._last = 0, ""
+        self._num_troubles, self.last = 0, ""
 
     def troubled(self, what: str, now: float) -> None:
         """Something went wrong."""
         self._since = now if self._since is None else self._since
-        self._num_troubles, self._last = self._num_troubles + 1, what
+        self._num_troubles, self.last = self._num_troubles + 1, what
 
-    def ends(self, now: float, nothing_asked: bool) -> RunError | None:
-        """The error to end with, once it is over; a long answer that is on its way is waited for unless much failed."""
+    def is_over(self, now: float, nothing_asked: bool) -> bool:
+        """Whether to find out who is to blame; a long answer that is on its way is waited for unless much failed."""
         if self._since is None or now - self._since < self._seconds:
-            return None
-        if not nothing_asked and self._num_troubles < _MANY_TROUBLES:
-            return None
-        return RunError(f"no server has answered for {now - self._since:.0f} s; {self._last}", AGAIN)
+            return False
+        return nothing_asked or self._num_troubles >= _MANY_TROUBLES

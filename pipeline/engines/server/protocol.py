@@ -20,13 +20,13 @@ from pipeline.prompts import Text, readable
 from pipeline.tokens import ModelTokenizer, encode_all
 from schemas.envelope import ErrorClass
 
-_NUM_LOGPROBS = 20
+NUM_LOGPROBS = 20
 _BIAS = 100
 """OpenAI's most: a token with it is as good as certain to come. All labels get it, so their odds stay what they are."""
 _FINISHED = frozenset({"stop", "length", "repetition"})
 
 
-class NoAnswerError(ValueError):
+class NoAnswerError(Exception):
     """What a server said is not an answer to the request."""
 
 
@@ -89,7 +89,7 @@ class Protocol:
         match decoding:
             case Choice():
                 ids = self._label_ids(decoding)
-                fields |= {"allowed_token_ids": ids, "logprob_token_ids": ids, "logprobs": _NUM_LOGPROBS}
+                fields |= {"allowed_token_ids": ids, "logprob_token_ids": ids, "logprobs": NUM_LOGPROBS}
                 return fields | {"return_tokens_as_token_ids": True}
             case Json():
                 held = {"json": json.loads(decoding.schema), "disable_any_whitespace": True}
@@ -104,7 +104,7 @@ class Protocol:
         match decoding:
             case Choice():
                 bias = {str(token): _BIAS for token in self._label_ids(decoding)} if self._served.takes_ids else {}
-                return {"logprobs": _NUM_LOGPROBS, **({"logit_bias": bias} if bias else {})}
+                return {"logprobs": NUM_LOGPROBS, **({"logit_bias": bias} if bias else {})}
             case Json() if self._served.holds_schemas:
                 schema = {"name": "answer", "schema": json.loads(decoding.schema), "strict": True}
                 return {"response_format": {"type": "json_schema", "json_schema": schema}}
@@ -118,7 +118,7 @@ class Protocol:
         """
         try:
             return self._read(request, prompt, answer)
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
             raise NoAnswerError(f"not an answer: {type(error).__name__} {error}") from None
 
     def _read(self, request: Request, prompt: list[int] | str, answer: Any) -> Said:

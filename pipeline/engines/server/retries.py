@@ -23,7 +23,7 @@ class Kind(Enum):
     REFUSED = auto()
     """The server will not answer this request, however often it is asked."""
     UNFIT = auto()
-    """The server will not answer any request of ours: no such model, no such key."""
+    """No such model, no such key: the server will not answer any request of ours, if it says so to others too."""
 
 
 @dataclass(frozen=True)
@@ -32,27 +32,29 @@ class Trouble:
 
     Attributes:
         retry_after: seconds that the server asks to be left alone, if it does.
+        status: of HTTP, if there was any.
     """
 
     kind: Kind
     message: str
     retry_after: float | None = None
+    status: int | None = None
 
 
 _BUSY, _UNFIT = frozenset({429, 503}), frozenset({401, 403, 404})
-_FAULTY = frozenset({408, 409, 421, 425})
+_FAULTY, _NOT_IMPLEMENTED = frozenset({408, 409, 421, 425}), 501
 
 
 def trouble_of_status(status: int, message: str, headers: Mapping[str, str], wall_time: float) -> Trouble:
     """What an HTTP status other than 200 means."""
     said = f"{status} {message}".strip()
     if status in _BUSY:
-        return Trouble(Kind.BUSY, said, retry_after(headers, wall_time))
+        return Trouble(Kind.BUSY, said, retry_after(headers, wall_time), status)
     if status in _UNFIT:
-        return Trouble(Kind.UNFIT, said)
-    if status >= 500 or status < 400 or status in _FAULTY:
-        return Trouble(Kind.FAULTY, said, retry_after(headers, wall_time))
-    return Trouble(Kind.REFUSED, said)
+        return Trouble(Kind.UNFIT, said, status=status)
+    if (status >= 500 and status != _NOT_IMPLEMENTED) or status < 400 or status in _FAULTY:
+        return Trouble(Kind.FAULTY, said, retry_after(headers, wall_time), status)
+    return Trouble(Kind.REFUSED, said, status=status)
 
 
 def retry_after(headers: Mapping[str, str], wall_time: float) -> float | None:
@@ -96,7 +98,7 @@ class Backoff:
         return whole * (1 - self.draw() / 2)
 
 
-_LEAST_FAULTS = 5
+LEAST_FAULTS = 5
 _CHANCE = 1e-6
 _REMEMBERED = 512
 
@@ -122,7 +124,7 @@ class Blame:
     def is_guilty(self, faults: int) -> bool:
         """Whether so many faults of one request are its own."""
         rate = (self._num_faults + 1) / (len(self._recent) + 2)
-        return faults >= _LEAST_FAULTS and rate**faults < _CHANCE
+        return faults >= LEAST_FAULTS and rate**faults < _CHANCE
 
 
 _LEAST_SECONDS = 60.0

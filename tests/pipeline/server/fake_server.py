@@ -17,7 +17,11 @@ _ANSWERS = {
 
 
 class FakeServer:
-    """Listens on a port of its own from `start` to `stop`, and again on the same one after that."""
+    """Listens on a port of its own from `start` to `stop`, and again on the same one after that.
+
+    Args:
+        answers: to requests other than for completions; a number is a status, None a 404.
+    """
 
     def __init__(self, behave: Behave = lambda n, body: "ok", retry_after: str = "0.05", **answers: Any) -> None:
         self.behave, self.retry_after = behave, retry_after
@@ -73,7 +77,9 @@ class FakeServer:
     async def _respond(self, writer: asyncio.StreamWriter, path: str, body: dict[str, Any]) -> bool:
         if path != "/v1/completions":
             found = self.answers.get(path.removeprefix("/v1").strip("/"))
-            return _write(writer, 404 if found is None else 200, json.dumps(found or {}))
+            if found is None or isinstance(found, int):
+                return _write(writer, found or 404, "{}")
+            return _write(writer, 200, json.dumps(found))
         self.asked.append(body)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)

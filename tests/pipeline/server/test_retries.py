@@ -21,6 +21,7 @@ DATE = "Tue, 14 Nov 2023 22:13:50 GMT"
         (422, Kind.REFUSED),
         (429, Kind.BUSY),
         (500, Kind.FAULTY),
+        (501, Kind.REFUSED),
         (502, Kind.FAULTY),
         (503, Kind.BUSY),
         (302, Kind.FAULTY),

@@ -9,11 +9,13 @@ import pytest
 from pipeline.decoding import Choice, FreeText
 from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import EngineNeeds
+from pipeline.engines.server.protocol import NoAnswerError, Protocol
 from pipeline.engines.server.served import Served
 from pipeline.engines.server_engine import ServerSpec
 from pipeline.errors import RunError
 from pipeline.prompts import Text
 from pipeline.tokens import load_tokenizer
+from schemas.envelope import ErrorClass
 
 SERVED = Served("tiny", "vllm", "0.32.0", 512)
 LABELS = Choice(("yes", "no"), ("y", "n"))
@@ -101,6 +103,34 @@ def test_a_server_that_is_killed_and_started_again_in_the_middle(folder, serve) 
 def test_servers_that_only_fail_end_the_run(folder, serve) -> None:
     with pytest.raises(RunError, match="no server has answered"):
         _ask(folder, [serve(lambda n, body: "500").url], _requests(20), patience=1.0)
+
+
+def test_what_was_answered_before_the_error_is_collected_first(folder, serve) -> None:
+    engine = ServerSpec(EngineNeeds("run", 512, str(folder)), (serve().url,), SERVED).open()
+    try:
+        engine.submit(_requests(1)[0])
+        engine._deliver(_requests(1)[0].fingerprint, Failure(ErrorClass.REQUEST_REJECTED, "no", 1))
+        engine._done.put(RunError("over"))
+        assert len(engine.collect()) == 1
+        with pytest.raises(RunError, match="over"):
+            engine.collect()
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize("answer", [{"choices": []}, {"choices": [{}]}, {}, [], 1])
+def test_what_is_no_answer_is_known_for_none(answer: object, folder) -> None:
+    protocol = Protocol(SERVED, load_tokenizer(folder), "run")
+    with pytest.raises(NoAnswerError):
+        protocol.read(_requests(1)[0], [1], answer)
+
+
+def test_a_bad_request_that_alone_is_left_does_not_end_the_run(folder, serve) -> None:
+    (request,) = _requests(1)
+    row = list(load_tokenizer(folder).encode(request.segments[0]))
+    server = serve(lambda n, body: "500" if body["prompt"] == row else "ok")
+    answers = _ask(folder, [server.url], [request], patience=1.0)
+    assert isinstance(answers[request.fingerprint], Failure)
 
 
 def test_a_retry_after_is_waited_for(folder, serve) -> None:
