@@ -149,4 +149,5 @@ def engine_dies(job: Job) -> None:
     must(code == 0, f"ended with {code}: {line}")
     check_folder(job.place / "out", ROWS, 1)
     incidents = read_manifest(job.place / "out")["incidents"]
-    must(incidents == {"engine_deaths": 1, "damaged_store_parts": 0, "workers_lost": 0}, f"the manifest says {incidents}")
+    expected = {"engine_deaths": 1, "damaged_store_parts": 0, "workers_lost": 0}
+    must(incidents == expected, f"the manifest says {incidents}")
