@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
-from moto.server import ThreadedMotoServer
 
 from jobs.config import JobConfig
 from jobs.run import run_job
@@ -31,6 +30,8 @@ def _options(endpoint: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer  # here, for vLLM does not start in a process that has Flask
+
     server = ThreadedMotoServer(port=0)
     server.start()
     host, port = server.get_host_and_port()
