@@ -10,16 +10,18 @@ nothing but orders is read as it is: there is nothing else to judge.
 
 import base64
 import binascii
+import re
 import string
 import tomllib
 import unicodedata
+from collections import defaultdict
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import regex  # type: ignore[import-untyped]
 
-VERSION = 2
+VERSION = 3
 """Raise it when the rules change: they decide what is read, and so answers."""
 
 _MAX_CHARS = 100_000
@@ -49,7 +51,9 @@ _HIDDEN = regex.compile(
     r"|<(\w+)[^<>]{0,200}(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|\bhidden\b)[^<>]{0,200}>"
     r".{0,4000}?</\1>"
 )
-_ENCODED = regex.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{24,4000}={0,2}(?![\w+/=])")
+_ENCODED_CHARS = 24
+"""A word of so many may be base64."""
+_ENCODED = regex.compile(rf"(?<![\w+/=])[A-Za-z0-9+/]{{{_ENCODED_CHARS},4000}}={{0,2}}(?![\w+/=])")
 _BORDER = regex.compile(r"(?<=[.!?;][\"”»')\]*#_]{0,3})(?=\s)|(?<=[\n。！？])", regex.VERSION1)
 _LETTERS = regex.compile(r"[\p{L}\p{N}]")
 
@@ -75,9 +79,10 @@ def _plain(text: str) -> str:
 
 
 def _may_order(text: str) -> bool:
-    """Whether it is worth a closer look; spares most texts the rules (15 µs a short review, 55 µs with them)."""
-    lowered = f" {text.lower()}"
-    return any(word in lowered for word in _rules()["triggers"]) or _ENCODED.search(text) is not None
+    """Whether it is worth a closer look: nearly all texts, and most passages of the others, are spared the rules."""
+    if _triggers().search(text.lower()):
+        return True
+    return any(len(word) >= _ENCODED_CHARS for word in text.split()) and _ENCODED.search(text) is not None
 
 
 def _without_orders(text: str) -> str:
@@ -105,12 +110,22 @@ def _decoded(word: str) -> str | None:
 
 def _is_order(passage: str) -> bool:
     """Whether a passage speaks to the model."""
-    return any(pattern.search(passage) for pattern in _patterns())
+    return _may_order(passage) and any(pattern.search(passage) for pattern in _patterns())
 
 
 @cache
 def _rules() -> dict[str, Any]:
     return tomllib.loads((files("pipeline.text") / "guard.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def _triggers() -> "re.Pattern[str]":
+    """Any trigger, by `re` and with those of one first letter together: three times as fast as one search for each."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for trigger in sorted(_rules()["triggers"]):
+        found[trigger[0]].append(re.escape(trigger[1:]))
+    parts = [f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in found.items()]
+    return re.compile("|".join([*parts, rf"\b(?:{'|'.join(_rules()['trigger_words'])})\b"]))
 
 
 @cache
