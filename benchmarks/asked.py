@@ -57,12 +57,20 @@ def requests_of(plan: Plan) -> list[Request]:
 Side = Callable[[argparse.Namespace, Path], Figures]
 
 
-def compare(file: Path, description: str | None, sides: Mapping[str, Side], num_rows: int, num_pairs: int) -> None:
+def compare(
+    file: Path,
+    description: str | None,
+    sides: Mapping[str, Side],
+    num_rows: int,
+    num_pairs: int,
+    agreement: Callable[[Path], Figures] = lambda folder: {},
+) -> None:
     """A benchmark of a job in pairs of two sides, the first over the second: its command line, and its table.
 
     Args:
         file: the benchmark's.
         num_rows, num_pairs: unless told otherwise.
+        agreement: what the answers of the last pair have in common; sides keep them beside the input.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m")
@@ -79,9 +87,11 @@ def compare(file: Path, description: str | None, sides: Mapping[str, Side], num_
         rows = write_input(Path(folder) / "in.parquet", args.task, args.rows)
         same = ("--model", args.model, "--task", args.task, "--input", rows)
         pairs = interleaved(list(sides), args.pairs, lambda side: in_a_process(file, "--one", side, *same))
+        agreed = agreement(Path(folder))
     series = {f"{side} requests/s": [pair[side]["requests_per_second"] for pair in pairs] for side in sides}
     first, second = series.values()
     series[" / ".join(sides)] = [one / other for one, other in zip(first, second, strict=True)]
+    series |= {name: [value] for name, value in agreed.items()}
     title = f"{args.task}, {args.model}, {args.rows} unique rows, {args.pairs} interleaved pairs, engine start apart"
     report(file, title, series, model=args.model, task=args.task, rows=args.rows)
 

@@ -76,10 +76,7 @@ class FakeServer:
 
     async def _respond(self, writer: asyncio.StreamWriter, path: str, body: dict[str, Any]) -> bool:
         if path != "/v1/completions":
-            found = self.answers.get(path.removeprefix("/v1").strip("/"))
-            if found is None or isinstance(found, int):
-                return _write(writer, found or 404, "{}")
-            return _write(writer, 200, json.dumps(found))
+            return _write(writer, *await self.tell(path))
         self.asked.append(body)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -88,25 +85,37 @@ class FakeServer:
         finally:
             self.at_once -= 1
 
+    async def tell(self, path: str) -> tuple[int, str]:
+        """Status and body of the answer to anything but a completion request."""
+        found = self.answers.get(path.removeprefix("/v1").strip("/"))
+        if found is None or isinstance(found, int):
+            return found or 404, "{}"
+        return 200, json.dumps(found)
+
+    async def complete(self, body: dict[str, Any]) -> tuple[int, str]:
+        """Status and body of a good answer to a completion request."""
+        return 200, json.dumps(_answer(body))
+
     async def _complete(self, writer: asyncio.StreamWriter, body: dict[str, Any], how: str) -> bool:
         await asyncio.sleep({"ok": 0.005, "slow": 0.4, "hang": 3600}.get(how, 0.001))
         if how.isdigit():
             return _write(writer, int(how), '{"error": {"message": "told to"}}', f"Retry-After: {self.retry_after}\r\n")
         if how == "garbage":
             return _write(writer, 200, '{"choices": [{"te')
-        text = json.dumps(_answer(body))
+        status, text = await self.complete(body)
         if how == "half":
             writer.write(
                 f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n".encode()
             )
             writer.write(text[: len(text) // 2].encode())
             return False
-        return _write(writer, 200, text)
+        return _write(writer, status, text)
 
 
 def _write(writer: asyncio.StreamWriter, status: int, text: str, headers: str = "") -> bool:
-    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{headers}Content-Length: {len(text)}\r\n\r\n"
-    writer.write((head + text).encode())
+    body = text.encode()
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
     return True
 
 
