@@ -69,6 +69,11 @@ class JobConfig(BaseModel):
         description="Leave out input files that cannot be read, and list them in the manifest, instead of stopping. "
         "Each file is read through once before anything is spent.",
     )
+    if_changed: bool = Field(
+        False,
+        description="Do nothing if the output is what this command would write: settings, contents of all files, model "
+        "and versions are the same, and no row has failed that another try may mend.",
+    )
     columns: dict[str, Any] = Field(
         default_factory=dict,
         description="Which column a field of the task's record is read from, as FIELD=COLUMN; may be repeated. "
@@ -196,6 +201,12 @@ class JobConfig(BaseModel):
             raise ValueError("cascade: give either target or confidence")
         if self.cascade and self.engine == "server":
             raise ValueError("cascade: its models run in this process, not on a server")
+        return self
+
+    @model_validator(mode="after")
+    def _output_to_look_at(self) -> "JobConfig":
+        if self.if_changed and "://" in self.output:
+            raise ValueError("if_changed: the output has to be on this machine's disk")
         return self
 
     @field_validator("budget")

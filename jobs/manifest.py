@@ -40,10 +40,14 @@ def make_manifest(
     prepared: Prepared,
     run: Run,
     tally: Counter[str],
+    digest: str | None,
     results: list[FileInfo],
     dead_letters: list[FileInfo],
 ) -> Manifest:
     """The manifest of a run that is about to be committed.
+
+    Args:
+        digest: names what the run depends on, if that was asked for.
 
     Raises:
         RunError: if results were lost.
@@ -64,7 +68,8 @@ def make_manifest(
         model=prepared.model,
         calibration=prepared.calibration,
         cascade=cascade_use(prepared, tally),
-        versions={"python": platform.python_version(), **_versions()},
+        versions=versions(),
+        digest=digest,
         counts=counts,
         tokens=tokens,
         seconds=seconds,
@@ -247,8 +252,9 @@ def _sum(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, floa
     return {name: round(one.get(name, 0) + other.get(name, 0), 3) for name in {**one, **other}}
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+def versions() -> dict[str, str]:
+    """Of Python, Textmill and the libraries that answers depend on."""
+    found = {"python": platform.python_version()}
     for name in _VERSIONS_OF:
         try:
             found[name] = importlib.metadata.version(name)

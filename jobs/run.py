@@ -20,6 +20,7 @@ from jobs.prepare import Prepared, where_of
 from jobs.run_output import RunOutput
 from jobs.running import Run, running
 from jobs.terminal import Terminal
+from jobs.unchanged import digest_of, unchanged
 from pipeline import lifetime, metrics
 from pipeline.cluster.where import Where
 from pipeline.errors import Interrupted, RunError
@@ -35,7 +36,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
-    """Run a job and commit its output.
+    """Run a job and commit its output; the manifest that is there, if nothing has changed and that was asked for.
 
     Raises:
         UsageError: before anything was spent.
@@ -45,8 +46,12 @@ def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
     where_of(config)  # filesystems have their options from here on
     with running(config.output, config.task, terminal) as run:
         models = prepare_cascade(config, run.run_id, run.folder.parts, terminal.say)
+        digest = digest_of(config, models) if config.if_changed else None
+        if digest and (before := unchanged(Path(run.folder.output), digest)):
+            terminal.tell(f"unchanged since {before.finished.astimezone():%Y-%m-%d %H:%M}: nothing to do")
+            return before
         prepared, tally = _share(config, models, run, terminal)
-        manifest = run.folder.commit(prepared.plan.layout, partial(make_manifest, config, prepared, run, tally))
+        manifest = run.folder.commit(prepared.plan.layout, partial(make_manifest, config, prepared, run, tally, digest))
         _remember(config.store, run.folder.output, manifest)
     return manifest
 

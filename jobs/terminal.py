@@ -36,6 +36,10 @@ class Terminal:
         """One line about what takes a while."""
         self.console.print(f"  {message} …", style="dim", markup=False)
 
+    def tell(self, message: str) -> None:
+        """One line about what is so."""
+        self.console.print(f"  {message}", markup=False)
+
     @contextmanager
     def progress(self, total_rows: int, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
         """Show how far the run is while the block runs: a live line on a terminal, else a plain one now and then."""

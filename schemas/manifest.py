@@ -225,6 +225,7 @@ class Manifest(_Part):
         seconds: wall time by phase: `total`, `prepare` (model, input survey), `engine_start`, `engine` (from the
             first request to the last answer), `pipeline` (everything inside Beam, engine included), `commit`.
         rates: `rows_per_second` over the pipeline's time, `tokens_per_second` over the engine's.
+        digest: names all that the run depends on, contents of files included; null: `if_changed` was not asked for.
         calibration: what made labels and probabilities of the model's; null: they are the model's own.
         cascade: how rows were shared with cheaper models; `model` and `recipe` are then the last one's.
         columns: record field → the input column it was read from.
@@ -250,6 +251,7 @@ class Manifest(_Part):
     calibration: CalibrationUse | None = None
     cascade: CascadeUse | None = None
     versions: dict[str, str]
+    digest: str | None = None
     counts: Counts
     tokens: Tokens
     seconds: dict[str, float]
