@@ -24,12 +24,16 @@ from pipeline.engines.server.protocol import NoAnswerError, Protocol
 from pipeline.engines.server.retries import Backoff, Kind, Trouble
 from pipeline.engines.server.served import Served
 from pipeline.engines.server.thoughts import Thoughts
+from pipeline.engines.server.window import Window
 from pipeline.errors import RowError, RunError, UsageError
 from pipeline.tokens import ModelTokenizer, load_tokenizer
 from schemas.envelope import ErrorClass
 
 THREAD_NAME = "textmill-server-engine"
 _COLLECT_SECONDS = 0.25
+_AT_ONCE, _VLLMS_AT_ONCE = 16, 128
+"""How many requests a server gets at first; and all vLLM servers together, if that is more for each. vLLM has a waiting
+line of its own and writes many texts at the price of few; of several, one may be slow and should not have it all."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class ServerEngine:
         self._error: RunError | None = None
         self._done: queue.SimpleQueue[Answered | RunError] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
-        self._endpoints = [Endpoint(url, up=url not in spec.silent) for url in spec.endpoints]
+        start = max(_AT_ONCE, _VLLMS_AT_ONCE // len(spec.endpoints) if spec.served.is_vllm else 0)
+        self._endpoints = [Endpoint(url, Window(start), up=url not in spec.silent) for url in spec.endpoints]
         rules = Rules(needs.request_seconds, spec.patience_seconds, Backoff(*spec.backoff_seconds))
         self._asking = _HttpAsking(self._endpoints, spec.served, tokenizer, self._protocol, self._thoughts)
         self._dispatcher = Dispatcher(self._endpoints, self._asking, rules, self._deliver, self._done.put)
