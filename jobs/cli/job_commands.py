@@ -31,7 +31,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the manifest ins
 
 
 def execute(config: JobConfig, show: int, as_json: bool) -> None:
-    """Run a job and print how it went; ends with exit code 3 if too many rows failed."""
+    """Run a job and print how it went; ends with exit code 3 if too many results failed."""
     from jobs.run import run_job
     from jobs.summary import print_rows, print_summary
 
@@ -49,9 +49,9 @@ def execute(config: JobConfig, show: int, as_json: bool) -> None:
 
 
 def exit_by(config: JobConfig, manifest: Manifest) -> None:
-    """End with the code that a written run deserves: rows that the budget left over have not failed."""
+    """End with the code that a written run deserves: results that the budget left over have not failed."""
     left = manifest.incomplete.results_left if manifest.incomplete else 0
-    if not config.allows_failed(manifest.counts.failed - left, manifest.counts.rows):
+    if not config.allows_failed(manifest.counts.failed - left, manifest.counts.results):
         raise typer.Exit(TOO_MANY_FAILED)
     if manifest.incomplete:
         raise typer.Exit(BUDGET_SPENT)

@@ -31,7 +31,9 @@ def redrive(
             help="A setting to change, by its config key; TABLE.KEY=VALUE for one of a table. May be repeated.",
         ),
     ] = None,
-    max_failed: Annotated[str | None, typer.Option(help="Exit with 3 if more rows fail. [default: the run's]")] = None,
+    max_failed: Annotated[
+        str | None, typer.Option(help="Exit with 3 if more results fail. [default: the run's]")
+    ] = None,
     show: Annotated[int, typer.Option(min=0, help="Show the first N results that were run again, at the end.")] = 0,
     as_json: JsonOption = False,
 ) -> None:

@@ -126,6 +126,13 @@ def test_too_many_failed_rows_end_with_3_after_the_output_is_written(reviews: Pa
     assert invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", "--max-failed", "25%")[0] == 0
 
 
+def test_the_share_that_may_fail_is_one_of_results_where_rows_have_several(write_parquet, tmp_path: Path) -> None:
+    texts = write_parquet({"text": [*(f"It is {n} degrees." for n in range(9)), None]})
+    command = ("translate", texts, tmp_path / "out", "--engine", "scripted", "--to", "es", "--to", "de", "--max-failed")
+    assert invoke(*command, "10%")[0] == 0
+    assert invoke(*command, "9%")[0] == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
