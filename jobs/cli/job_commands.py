@@ -64,7 +64,7 @@ def foresee(
     per_1k_tokens: float | None = None,
     may_measure: bool = False,
 ) -> None:
-    """Print what a job would take; nothing is run, unless `may_measure` and its time is not known otherwise."""
+    """Print what a job would take; nothing is run, unless `may_measure` and the engine's time is not known yet."""
     from jobs.forecasting.figures import Prices
     from jobs.forecasting.forecast import forecast, measure
     from jobs.forecasting.view import print_forecast
@@ -72,7 +72,7 @@ def foresee(
     prices = Prices(per_hour, per_1k_tokens)
     with own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
         found = forecast(config, prices, terminal.say)
-        if may_measure and found.seconds is None:
+        if may_measure and found.seconds is None and found.sent.value:
             measure(config, terminal)
             found = forecast(config, prices, terminal.say)
     if as_json:
