@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.report.measure import encoded
-from jobs.report.source import is_string
+from pipeline.tables import is_string
 
 _MAX_DIFFERENT = 2000
 _KEPT = 4096

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.report.measure import Measure, encoded
-from jobs.report.source import Source, is_string
+from jobs.report.source import Source
 from pipeline.errors import UsageError
+from pipeline.tables import is_string
 
 MAX_FOUND = 12
 """A column with more values than this is not a category by itself."""

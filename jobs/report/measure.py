@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.report.source import Source, as_words, is_string
+from jobs.report.source import Source, as_words
+from pipeline.tables import is_string
 from schemas.results import CHECKS_COLUMN
 
 PASSED, COMPLAINED = "passed every check", "failed a check"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -71,6 +72,21 @@ def test_texts_cannot_steer_the_terminal(write_parquet, tmp_path: Path) -> None:
     _, out, _ = invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", "--show", "1")
     assert "\x1b" not in out
     assert "\\x1b[31mred" in out
+
+
+@pytest.mark.parametrize(("text", "words"), [("text", "good"), ("note", "\ufffd")])
+def test_rows_are_shown_whatever_is_in_their_columns(write_parquet, tmp_path: Path, text: str, words: str) -> None:
+    blob = pa.array([b"\xff"] * 2)
+    odd = {
+        "note": pa.Array.from_buffers(pa.string(), 2, blob.buffers()),
+        "moment": pa.array([1, 2], pa.timestamp("ns")),
+        "day": pa.array([4_000_000] * 2, pa.int32()).cast(pa.date32()),
+    }
+    rows = write_parquet({"text": ["good", None], **odd})
+    code, out, _ = invoke("sentiment", rows, tmp_path / "out", "--engine", "scripted", "--text", text, "--show", "2")
+    assert (code, words in out) == (0, True)
+    code, out, _ = invoke("redrive", tmp_path / "out", "--show", "2")
+    assert (code, "redriven" in out) == (0, True)
 
 
 def test_a_place_that_cannot_be_written_is_named(reviews: Path) -> None:
