@@ -71,8 +71,9 @@ class JobConfig(BaseModel):
     )
     if_changed: bool = Field(
         False,
-        description="Do nothing if the output is what this command would write: settings, contents of all files, model "
-        "and versions are the same, and no row has failed that another try may mend.",
+        description="Do nothing if the output is what this command would write: the run there had --if-changed too; "
+        "settings, contents of all files that they name, model and versions are the same, and no row has failed that "
+        "another try may mend. Of a task of your own its file counts, not what that imports or reads.",
     )
     columns: dict[str, Any] = Field(
         default_factory=dict,
@@ -98,7 +99,7 @@ class JobConfig(BaseModel):
         default_factory=lambda: str(home() / "store"), description="The completion store. [default: in TEXTMILL_HOME]"
     )
     max_failed: str | None = Field(
-        None, description="Exit with code 3 if more rows fail: a number, or a share such as 5%. [default: any may]"
+        None, description="Exit with code 3 if more results fail: a number, or a share such as 5%. [default: any may]"
     )
     budget: dict[str, float] = Field(
         default_factory=dict,
@@ -236,15 +237,15 @@ class JobConfig(BaseModel):
         except ValueError:
             number = -1.0
         if number < 0:
-            raise ValueError("give a number of rows or a share such as 5%")
+            raise ValueError("give a number of results or a share such as 5%")
         return str(value)
 
-    def allows_failed(self, failed: int, rows: int) -> bool:
-        """Whether so many failed rows are within `max_failed`."""
+    def allows_failed(self, failed: int, results: int) -> bool:
+        """Whether so many failed ones of a run's results are within `max_failed`."""
         if self.max_failed is None:
             return True
         bound = float(self.max_failed.removesuffix("%"))
-        return failed <= (bound / 100 * rows if self.max_failed.endswith("%") else bound)
+        return failed <= (bound / 100 * results if self.max_failed.endswith("%") else bound)
 
 
 def split_adapter(name: str) -> tuple[str, str | None]:

@@ -11,6 +11,7 @@ from jobs.cascading.setup import cascade_use, recipe_digest
 from jobs.config import JobConfig
 from jobs.prepare import Prepared
 from jobs.running import Run
+from jobs.timing import rates_of, seconds_of
 from pipeline import metrics
 from pipeline.budget import BOUNDS, reached
 from pipeline.cluster.reports import Report
@@ -55,7 +56,7 @@ def make_manifest(
     run.clock.lap("commit")
     counts = _counts(prepared.rows, tally, prepared.plan.task.checks)
     _check_counts(counts, results, dead_letters)
-    tokens, seconds = _tokens(tally), _seconds(run, tally)
+    tokens, seconds = _tokens(tally), seconds_of(run.clock, tally, run.workers, config.workers)
     energy = run.energy.energy() if counts.sent else None
     return Manifest(
         run_id=run.run_id,
@@ -73,7 +74,7 @@ def make_manifest(
         counts=counts,
         tokens=tokens,
         seconds=seconds,
-        rates=_rates(counts, tokens, seconds, energy),
+        rates=rates_of(counts, tokens, seconds, energy),
         pace=run.meter.pace(),
         columns=dict(prepared.plan.columns),
         answer_columns=prepared.plan.task.columns,
@@ -93,6 +94,7 @@ def make_manifest(
 def merge_manifest(
     before: Manifest,
     redrive: Redrive,
+    workers: int | None,
     run: Run,
     spent: Counter[str],
     found: Counter[str],
@@ -103,6 +105,7 @@ def merge_manifest(
 
     Args:
         before: the run's.
+        workers: how many processes were to run them.
         spent: what the redrive counted.
         found: how all results have ended, the merged ones included.
 
@@ -115,7 +118,7 @@ def merge_manifest(
     counts = counts.model_copy(update={**asked, "redacted": before.counts.redacted})
     _check_counts(counts, results, dead_letters)
     tokens = Tokens(**_sum(before.tokens.model_dump(), _tokens(spent).model_dump()))
-    seconds = _sum(before.seconds, _seconds(run, spent))
+    seconds = _sum(before.seconds, seconds_of(run.clock, spent, run.workers, workers))
     energy = _more_energy(before.energy, run.energy.energy() if spent[metrics.SENT] else None)
     incidents = Incidents(**_sum(before.incidents.model_dump(), _incidents(spent).model_dump()))
     changes = {
@@ -123,7 +126,7 @@ def merge_manifest(
         "counts": counts,
         "tokens": tokens,
         "seconds": seconds,
-        "rates": _rates(counts, tokens, seconds, energy),
+        "rates": rates_of(counts, tokens, seconds, energy),
         "incidents": incidents,
         "incomplete": _incomplete(_left(found, spent), before.incomplete),
         "energy": energy,
@@ -218,28 +221,6 @@ def _tokens(tally: Counter[str]) -> Tokens:
         stored=tally[metrics.STORED_TOKENS],
         duplicates=tally[metrics.DUPLICATE_TOKENS],
     )
-
-
-def _seconds(run: Run, tally: Counter[str]) -> dict[str, float]:
-    seconds = {
-        "total": run.clock.total,
-        **run.clock.laps,
-        "engine_start": tally[metrics.ENGINE_START_US] / 1e6,
-        "engine": tally[metrics.ENGINE_US] / 1e6,
-    }
-    return {name: round(value, 3) for name, value in seconds.items()}
-
-
-def _rates(counts: Counts, tokens: Tokens, seconds: Mapping[str, float], energy: Energy | None) -> dict[str, float]:
-    rates = {"rows_per_second": counts.rows / max(1e-3, seconds["pipeline"])}
-    if counts.sent:
-        engine_seconds = max(1e-3, seconds["engine"])
-        rates["engine_requests_per_second"] = counts.sent / engine_seconds
-        rates["engine_tokens_per_second"] = (tokens.prompt + tokens.output) / engine_seconds
-    if energy is not None:
-        rates["joules_per_row"] = energy.joules / max(1, counts.rows)
-        rates["joules_per_1k_tokens"] = energy.joules / max(1e-3, (tokens.prompt + tokens.output) / 1000)
-    return {name: round(value, 2) for name, value in rates.items()}
 
 
 def _more_energy(one: Energy | None, other: Energy | None) -> Energy | None:

@@ -85,7 +85,7 @@ def redrive(output: Path, classes: Sequence[str], settings: Mapping[str, Any], t
                 redriven=chosen.num_letters,
                 recovered=recovered,
             )
-            made = partial(merge_manifest, manifest, about, run, spent, found)
+            made = partial(merge_manifest, manifest, about, config.workers, run, spent, found)
             manifest = run.folder.commit(prepared.plan.layout, made)
     return Redriven(manifest, config, chosen)
 

@@ -48,6 +48,7 @@ def run_job(config: JobConfig, terminal: Terminal) -> Manifest:
         models = prepare_cascade(config, run.run_id, run.folder.parts, terminal.say)
         digest = digest_of(config, models) if config.if_changed else None
         if digest and (before := unchanged(Path(run.folder.output), digest)):
+            run.folder.remove_left_over()
             terminal.tell(f"unchanged since {before.finished.astimezone():%Y-%m-%d %H:%M}: nothing to do")
             return before
         prepared, tally = _share(config, models, run, terminal)

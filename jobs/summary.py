@@ -10,9 +10,11 @@ from rich.text import Text
 from jobs.savings import Savings, savings_of
 from jobs.terminal import duration, plain_table, printable
 from pipeline.survey import open_parquet
+from pipeline.tables import values_of
 from schemas.cascade import CascadeUse
-from schemas.envelope import ERROR_COLUMN, ID_COLUMN, Status
+from schemas.envelope import ERROR_COLUMN, ID_COLUMN, STATUS_COLUMN, Status
 from schemas.manifest import CheckCounts, FileInfo, Manifest
+from schemas.results import CHECKS_COLUMN
 
 _TEXT_WIDTH = 72
 _BLOCK_WIDTH = 1000
@@ -127,13 +129,19 @@ def print_rows(console: Console, manifest: Manifest, output: Path | str, num_row
     for file in manifest.results:
         if num_rows > len(rows):
             with open_parquet(f"{output}/{file.path}") as parquet:
-                batch = next(parquet.iter_batches(num_rows - len(rows)), None)
-                rows += batch.to_pylist() if batch else []
+                batch = next(parquet.iter_batches(num_rows - len(rows), columns=shown_columns(manifest)), None)
+                rows += values_of(batch) if batch else []
     print_results(console, manifest, rows)
 
 
+def shown_columns(manifest: Manifest) -> list[str]:
+    """The columns of the results that `print_results` needs."""
+    ours = (ID_COLUMN, STATUS_COLUMN, ERROR_COLUMN, CHECKS_COLUMN)
+    return list(dict.fromkeys([*ours, *manifest.text_columns, *manifest.answer_columns]))
+
+
 def print_results(console: Console, manifest: Manifest, found: Sequence[dict[str, Any]]) -> None:
-    """Some results, for people: a table where answers are short, else one block for each."""
+    """Some results, of `shown_columns`, for people: a table where answers are short, else one block for each."""
     texts = manifest.text_columns
     if not found:
         return
@@ -152,10 +160,10 @@ def print_results(console: Console, manifest: Manifest, found: Sequence[dict[str
 
 def _filled(row: dict[str, Any], columns: list[str]) -> dict[str, Any]:
     """The row, with its error where its answer would be, and what is wrong with it by its checks."""
-    if row["status"] == Status.FAILED:
+    if row[STATUS_COLUMN] == Status.FAILED:
         error = row[ERROR_COLUMN]
         return {**row, columns[-1]: f"{error['class']}: {error['message']}"}
-    failed = [check for check in row.get("checks") or () if not check["passed"]]
+    failed = [check for check in row.get(CHECKS_COLUMN) or () if not check["passed"]]
     return {**row, _FAILED_CHECKS: "; ".join(f"{c['name']}: {c['detail']}" for c in failed) or None}
 
 

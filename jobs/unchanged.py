@@ -16,8 +16,8 @@ from pipeline.run_folder import read_manifest
 from schemas.envelope import ErrorClass
 from schemas.manifest import Manifest
 
-_TRANSIENT = {ErrorClass.ENGINE_DIED, ErrorClass.DEADLINE, ErrorClass.OVER_BUDGET}
-"""Rows that failed so may come out otherwise the next time."""
+_TRANSIENT = {ErrorClass.ENGINE_DIED, ErrorClass.DEADLINE, ErrorClass.OVER_BUDGET, ErrorClass.REQUEST_REJECTED}
+"""Rows that failed so may come out otherwise the next time; a request is rejected, too, when servers fail at it."""
 
 
 def digest_of(config: JobConfig, models: Sequence[Prepared]) -> str:

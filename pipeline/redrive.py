@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.layout import DEAD_LETTERS, LETTER_FIELDS, RESULTS
 from pipeline.run_folder import read_manifest
-from pipeline.tables import PartWriter, rows_at
+from pipeline.tables import PartWriter, rows_at, values_of
 from schemas.envelope import ERROR_COLUMN, ID_COLUMN, PLACE_COLUMN, Place
 from schemas.manifest import Manifest
 
@@ -118,12 +118,12 @@ def write_input(chosen: Chosen, file: Path) -> None:
                 writer.write([batch.column(field.name) for field in fields])
 
 
-def first_results(chosen: Chosen, number: int) -> list[dict[str, Any]]:
-    """The first results of those that were run again, as they are now."""
+def first_results(chosen: Chosen, number: int, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The first results of those that were run again, as they are now, in these columns."""
     rows: list[dict[str, Any]] = []
     for letters in chosen.letters:
-        for batch in rows_at(chosen.output / RESULTS / letters.name, letters.results[: number - len(rows)]):
-            rows += batch.to_pylist()
+        for batch in rows_at(chosen.output / RESULTS / letters.name, letters.results[: number - len(rows)], columns):
+            rows += values_of(batch)
     return rows
 
 

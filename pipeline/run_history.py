@@ -49,6 +49,7 @@ def entry_of(
         recipe_digest=manifest.recipe_digest,
         engine=dict(recipe.engine),
         engine_args=manifest.config.get("engine_args", {}),
+        workers=manifest.config.get("workers"),
         output=_whole_path(manifest.config["output"]),
         host=host,
         counts=manifest.counts,

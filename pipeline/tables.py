@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -113,3 +114,29 @@ def replace_rows(file: Path, numbers: Sequence[int], fresh: pa.Table) -> Iterato
 def take_rows(batch: pa.RecordBatch, rows: Sequence[int]) -> pa.RecordBatch:
     """Some rows of a batch, of columns of any type."""
     return pa.RecordBatch.from_arrays([take(column, rows) for column in batch.columns], schema=batch.schema)
+
+
+def values_of(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows of a batch as dicts, whatever is in them.
+
+    A column that is not UTF-8 throughout has bytes instead of texts; one with times that Python does not have has their
+    texts; what is neither, nulls.
+    """
+    columns = {name: _values(array) for name, array in zip(batch.schema.names, batch.columns, strict=True)}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _values(array: pa.Array) -> list[Any]:
+    try:
+        return list(array.to_pylist())
+    except (ValueError, OverflowError):
+        kind = pa.binary() if is_string(array.type) else pa.string()
+    try:
+        return list(array.cast(kind).to_pylist())
+    except (pa.ArrowException, ValueError):
+        return [None] * len(array)
+
+
+def is_string(kind: pa.DataType) -> bool:
+    """Whether it is one of Arrow's types of text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

@@ -223,7 +223,8 @@ class Manifest(_Part):
 
     Attributes:
         seconds: wall time by phase: `total`, `prepare` (model, input survey), `engine_start`, `engine` (from the
-            first request to the last answer), `pipeline` (everything inside Beam, engine included), `commit`.
+            first request to the last answer), `pipeline` (everything inside Beam, engine included), `commit`. Of the
+            engines of `workers` it is the mean, of those of a Beam runner the sum.
         rates: `rows_per_second` over the pipeline's time, `tokens_per_second` over the engine's.
         digest: names all that the run depends on, contents of files included; null: `if_changed` was not asked for.
         calibration: what made labels and probabilities of the model's; null: they are the model's own.

@@ -35,6 +35,7 @@ class RunEntry(BaseModel):
         recipe_digest: everything that decides an answer; another one, and answers can differ.
         engine: its name, version and the arguments that can change an answer.
         engine_args: the engine's arguments that the user gave, by name.
+        workers: how many processes it was to run in; null: in one, the command's own.
         output: the absolute path of the output folder, which a later run may have replaced.
         counts, tokens, seconds, rates, incidents: as in the run's manifest.
         means: mean of each numeric answer column.
@@ -54,6 +55,7 @@ class RunEntry(BaseModel):
     recipe_digest: str
     engine: dict[str, Any]
     engine_args: dict[str, Any] = Field(default_factory=dict)
+    workers: int | None = None
     output: str
     host: Host
     counts: Counts

@@ -25,7 +25,7 @@ from pipeline.errors import RunError
 app = typer.Typer(
     name="textmill",
     help="Batch text processing: Parquet in, a real LLM through vLLM inside Apache Beam, typed columns out.",
-    epilog="Exit codes: 0 ok, 1 failed, 2 bad usage or input, 3 too many failed rows, 4 gate, 5 budget, 130 stopped.",
+    epilog="Exit codes: 0 ok, 1 failed, 2 bad usage or input, 3 too many failed, 4 gate, 5 budget, 130 stopped.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

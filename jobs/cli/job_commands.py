@@ -31,7 +31,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the manifest ins
 
 
 def execute(config: JobConfig, show: int, as_json: bool) -> None:
-    """Run a job and print how it went; ends with exit code 3 if too many rows failed."""
+    """Run a job and print how it went; ends with exit code 3 if too many results failed."""
     from jobs.run import run_job
     from jobs.summary import print_rows, print_summary
 
@@ -49,9 +49,9 @@ def execute(config: JobConfig, show: int, as_json: bool) -> None:
 
 
 def exit_by(config: JobConfig, manifest: Manifest) -> None:
-    """End with the code that a written run deserves: rows that the budget left over have not failed."""
+    """End with the code that a written run deserves: results that the budget left over have not failed."""
     left = manifest.incomplete.results_left if manifest.incomplete else 0
-    if not config.allows_failed(manifest.counts.failed - left, manifest.counts.rows):
+    if not config.allows_failed(manifest.counts.failed - left, manifest.counts.results):
         raise typer.Exit(TOO_MANY_FAILED)
     if manifest.incomplete:
         raise typer.Exit(BUDGET_SPENT)
@@ -64,7 +64,7 @@ def foresee(
     per_1k_tokens: float | None = None,
     may_measure: bool = False,
 ) -> None:
-    """Print what a job would take; nothing is run, unless `may_measure` and its time is not known otherwise."""
+    """Print what a job would take; nothing is run, unless `may_measure` and the engine's time is not known yet."""
     from jobs.forecasting.figures import Prices
     from jobs.forecasting.forecast import forecast, measure
     from jobs.forecasting.view import print_forecast
@@ -72,7 +72,7 @@ def foresee(
     prices = Prices(per_hour, per_1k_tokens)
     with own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
         found = forecast(config, prices, terminal.say)
-        if may_measure and found.seconds is None:
+        if may_measure and found.seconds is None and found.sent.value:
             measure(config, terminal)
             found = forecast(config, prices, terminal.say)
     if as_json:

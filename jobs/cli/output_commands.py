@@ -31,13 +31,15 @@ def redrive(
             help="A setting to change, by its config key; TABLE.KEY=VALUE for one of a table. May be repeated.",
         ),
     ] = None,
-    max_failed: Annotated[str | None, typer.Option(help="Exit with 3 if more rows fail. [default: the run's]")] = None,
+    max_failed: Annotated[
+        str | None, typer.Option(help="Exit with 3 if more results fail. [default: the run's]")
+    ] = None,
     show: Annotated[int, typer.Option(min=0, help="Show the first N results that were run again, at the end.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Run the failed rows of a run again, from its dead letters, and put what comes of them into their places."""
     from jobs.redrive import redrive as run_again
-    from jobs.summary import print_results, print_summary
+    from jobs.summary import print_results, print_summary, shown_columns
     from pipeline.redrive import first_results
 
     changes = parse_settings(settings or []) | ({} if max_failed is None else {"max_failed": max_failed})
@@ -48,7 +50,8 @@ def redrive(
     if as_json:
         print(manifest.model_dump_json(indent=2))
     elif letters:
-        print_results(console, manifest, first_results(redriven.chosen, show))
+        found = first_results(redriven.chosen, show, shown_columns(manifest))
+        print_results(console, manifest, found)
         print_summary(console, manifest, output)
     else:
         which = f" of class {', '.join(classes)}" if classes else ""

@@ -26,7 +26,8 @@ def plan(
         float | None, typer.Option("--price-per-1k-tokens", min=0, help="What 1,000 tokens cost, in and out.")
     ] = None,
     may_measure: Annotated[
-        bool, typer.Option("--measure", help="If its time is not known, run 32 rows for real; their answers are kept.")
+        bool,
+        typer.Option("--measure", help="If its time is not known, run some 32 rows for real; their answers are kept."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:

@@ -11,7 +11,7 @@ from jobs.forecasting.answers import learn_lengths
 from jobs.forecasting.counting import Counted, count_requests
 from jobs.forecasting.figures import NOTHING, Forecast, Prices, Range, around
 from jobs.forecasting.memory import memory_of
-from jobs.forecasting.speeds import Experience, experience
+from jobs.forecasting.speeds import ENOUGH_SENT, Experience, experience
 from jobs.forecasting.warnings import warnings_of_bounds, warnings_of_rows, warnings_of_runs
 from jobs.prepare import Prepared, prepare
 from jobs.terminal import Terminal
@@ -34,7 +34,7 @@ def forecast(config: JobConfig, prices: Prices, say: Say, most_rows: int = _MOST
     """
     prepared = prepare(config, "forecast", Path(gettempdir()), say)
     counted = count_requests(prepared, most_rows)
-    known = experience(prepared, config.store, config.engine_args)
+    known = experience(prepared, config, min(ENOUGH_SENT, max(1, _unstored(counted))))
     sent = _sent(prepared, counted, known)
     prompt = _prompt_tokens(counted, sent)
     output = _output_tokens(prepared, counted, known)
@@ -78,16 +78,32 @@ def measure(config: JobConfig, terminal: Terminal) -> None:
     """
     from jobs.run import run_job
 
-    num_rows = _MEASURED_ROWS if config.sample is None else min(_MEASURED_ROWS, config.sample)
     with TemporaryDirectory() as folder:
         changes = {
-            "sample": num_rows,
+            "sample": _rows_to_measure(config),
             "output": f"{folder}/measured",
             "budget": {},
             "max_failed": None,
             "cascade": None,
         }
         run_job(config.model_copy(update=changes), terminal)
+
+
+def _rows_to_measure(config: JobConfig) -> int:
+    """So many rows drawn that enough of their requests are not in the store; all if they do not suffice."""
+    num_rows = _MEASURED_ROWS
+    while True:
+        sample = num_rows if config.sample is None else min(num_rows, config.sample)
+        drawn = config.model_copy(update={"sample": sample})
+        prepared = prepare(drawn, "forecast", Path(gettempdir()), lambda message: None)
+        if prepared.rows < num_rows or _unstored(count_requests(prepared, _MOST_ROWS)) >= ENOUGH_SENT:
+            return sample
+        num_rows *= 4
+
+
+def _unstored(counted: Counted) -> int:
+    """Of all rows, the requests of the first round that the engine would have to answer."""
+    return counted.unstored * counted.one_in
 
 
 def _sampling_error(counted: Counted) -> float:
@@ -97,7 +113,7 @@ def _sampling_error(counted: Counted) -> float:
 
 def _sent(prepared: Prepared, counted: Counted, known: Experience | None) -> Range:
     """Requests for the engine: those of later rounds are as many as before, give or take what chance does to counts."""
-    first = counted.unstored * counted.one_in
+    first = _unstored(counted)
     again = known.again if known else 1.0
     value, later_share = first * again, 1 - 1 / again
     error = 0.0

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
+from jobs.config import JobConfig
 from jobs.forecasting.figures import Range, around
 from jobs.prepare import Prepared
 from pipeline.run_history import read_history, this_host
 from schemas.run_history import RunEntry
 
-_ENOUGH = 20
-"""A run that sent fewer requests says little of speed."""
+ENOUGH_SENT = 20
+"""A run that sent fewer requests says little of speed; a job that sends fewer itself needs no more."""
 _LAST = 5
 _SPREAD = 0.25
 _ROW_SECONDS = 200e-6
@@ -70,16 +70,21 @@ class Experience:
         return self.prompt_tokens - self.cached_tokens + self.output_tokens
 
 
-def experience(prepared: Prepared, store: str, engine_args: Mapping[str, Any]) -> Experience | None:
-    """What is known; None if nothing comparable ran on this machine. Runs of the same recipe come first."""
+def experience(prepared: Prepared, config: JobConfig, least_sent: int) -> Experience | None:
+    """What is known; None if nothing comparable ran on this machine. Runs of the same recipe come first.
+
+    Args:
+        least_sent: runs that sent fewer requests say nothing.
+    """
     scope, recipe, host = prepared.recipe.scope(), prepared.recipe.digest(), this_host()
     entries = [
         entry
-        for entry in read_history(store)
+        for entry in read_history(config.store)
         if entry.scope == scope
         and entry.host == host
-        and entry.engine_args == engine_args
-        and entry.counts.sent >= _ENOUGH
+        and entry.engine_args == config.engine_args
+        and entry.workers == config.workers
+        and entry.counts.sent >= least_sent
     ]
     same = [entry for entry in entries if entry.recipe_digest == recipe]
     return _summed((same or entries)[-_LAST:]) if entries else None

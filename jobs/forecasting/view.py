@@ -40,8 +40,10 @@ def _lines(found: Forecast) -> Iterator[tuple[str, str]]:
 
 
 def _time(found: Forecast) -> str:
+    if found.seconds is None and not found.sent.value:
+        return "without an engine: all answers are in the store"
     if found.seconds is None:
-        return "not measured yet on this machine: `--measure` runs 32 rows, or run it with --sample 200"
+        return "not measured yet on this machine: `--measure` runs some 32 rows, or run it with --sample 200"
     low, value, high = (duration(x) for x in (found.seconds.low, found.seconds.value, found.seconds.high))
     basis = f"by {found.runs} earlier run{'s' if found.runs > 1 else ''} on this machine"
     return f"{value} ({low} … {high}), {basis if found.sent.value else 'without an engine'}"

@@ -122,7 +122,7 @@ def _about(one: FieldTally) -> str:
     if not one.filled:
         return "nothing"
     if one.is_number:
-        middle = number(round(float(np.median(one.sample)), 2)) if len(one.sample) else "–"
+        middle = number(float(np.median(one.sample))) if len(one.sample) else "–"
         return f"{number(one.low)} to {number(one.high)}, half of them up to {middle}"
     if not one.values:
         return "texts or lists"
@@ -140,7 +140,7 @@ def _field_figure(one: FieldTally, name: str) -> list[Figure]:
         counts, edges = np.histogram(inside, bins=min(20, max(4, len(np.unique(inside)))))
         draw = spreads.histogram(edges.tolist(), counts.tolist(), [theme.ACCENT] * len(counts), what)
         drawn = "" if one.filled <= len(one.sample) else f" of {len(one.sample):,} rows drawn evenly"
-        title = f"{what.capitalize()}: half are up to {number(round(float(np.median(one.sample)), 2))}"
+        title = f"{what.capitalize()}: half are up to {number(float(np.median(one.sample)))}"
         return [Figure(name, title, f"Results by {what}{drawn}, without the outermost 1 % at each end.", draw)]
     if not one.values or one.many or not 1 < len(one.values) <= 30:
         return []

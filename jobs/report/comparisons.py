@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 
 from jobs.report import theme
@@ -51,12 +51,12 @@ def time_figures(subject: Subject) -> list[Figure]:
 
 def _largest(grouping: Grouping) -> Groups:
     """The largest groups with more than a few rows; ranges of numbers stay in their order."""
+    if grouping.edges:
+        names = range_names(grouping.edges)
+        return [(names[i], grouping.groups[i]) for i in range(len(names)) if i in grouping.groups]
     groups = [(str(name), group) for name, group in grouping.groups.items() if group.rows]
     if not grouping.is_asked:
         groups = [one for one in groups if one[1].rows >= _MIN_ROWS]
-    if grouping.edges:
-        order = {name: i for i, name in enumerate(range_names(grouping.edges))}
-        return sorted(groups, key=lambda one: order[one[0]])
     return sorted(groups, key=lambda one: (-one[1].rows, one[0]))[:MAX_FOUND]
 
 
@@ -84,7 +84,8 @@ def _by_share(subject: Subject, good: str, column: str, groups: Groups, name: st
     rows = [(n, *_wilson(g.classes[good], g.rows), f"{percent(g.share(good))} of {g.rows:,}") for n, g in order]
     everywhere = subject.tally.classes[good] / max(1, subject.tally.classes.total())
     what = f"Share of {subject.results_noun} that {_VERBS.get(good, good)}, with its 95 % interval; dashed: of all."
-    return Figure(name, _share_sentence(column, groups, good), what + note, spreads.dots(rows, everywhere, ".0%"))
+    title = f"By {column}: {_share_sentence(groups, [good])}"
+    return Figure(name, title, what + note, spreads.dots(rows, everywhere, ".0%"))
 
 
 def _by_label(subject: Subject, column: str, groups: Groups, name: str, note: str) -> Figure:
@@ -94,8 +95,7 @@ def _by_label(subject: Subject, column: str, groups: Groups, name: str, note: st
     labels = [[percent(value) if value else "" for value in row] for row in cells]
     scaled = [[value / most for value in row] for row in cells]
     draw = spreads.heat([n for n, _ in groups], classes, scaled, labels)
-    share, label, group = max((g.share(label), label, n) for n, g in groups for label in classes)
-    title = f"By {column}: “{shown(group, 24)}” has the clearest label, “{shown(label, 24)}” ({percent(share)})"
+    title = f"By {column}: {_share_sentence(groups, classes)}"
     return Figure(name, title, f"Share of each label among the {subject.noun} of a group." + note, draw, wide=True)
 
 
@@ -113,24 +113,47 @@ def _mean_sentence(column: str, groups: Groups) -> str:
     known = sorted((one for one in groups if one[1].rows >= _MIN_ROWS), key=lambda one: one[1].mean)
     if len(known) > 1:
         (low_name, low), (high_name, high) = known[0], known[-1]
-        if high.mean - low.mean > _SURE * math.hypot(low.error, high.error):
+        spread = _deviation(group for _, group in groups)
+        if high.mean - low.mean > _SURE * math.hypot(low.error(spread), high.error(spread)):
             best, worst = shown(high_name, 24), shown(low_name, 24)
             return f"By {column}: “{best}” is judged best, “{worst}” worst"
     return f"By {column}: {_NO_DIFFERENCE}"
 
 
-def _share_sentence(column: str, groups: Groups, good: str) -> str:
-    known = sorted((one for one in groups if one[1].rows >= _MIN_ROWS), key=lambda one: one[1].share(good))
+def _deviation(groups: Iterable[Group]) -> float:
+    """The standard deviation of the scores of all rows."""
+    everyone = Group()
+    for group in groups:
+        everyone.add(group)
+    return everyone.deviation
+
+
+def _ends(groups: Groups, name: str) -> tuple[tuple[str, Group], tuple[str, Group]]:
+    """The groups in which the class is least and most frequent."""
+    return min(groups, key=lambda one: one[1].share(name)), max(groups, key=lambda one: one[1].share(name))
+
+
+def _sureness(groups: Groups, name: str) -> float:
+    """How many standard errors are between the shares of a class in the two groups that differ most."""
+    (_, low), (_, high) = _ends(groups, name)
+    pooled = (low.classes[name] + high.classes[name]) / (low.rows + high.rows)
+    error = math.sqrt(max(1e-12, pooled * (1 - pooled) * (1 / low.rows + 1 / high.rows)))
+    return (high.share(name) - low.share(name)) / error
+
+
+def _share_sentence(groups: Groups, classes: Sequence[str]) -> str:
+    """Of which class the share is most surely different, if it is; named where there are several."""
+    known = [one for one in groups if one[1].rows >= _MIN_ROWS]
     if len(known) > 1:
-        (low_name, low), (high_name, high) = known[0], known[-1]
-        pooled = (low.classes[good] + high.classes[good]) / (low.rows + high.rows)
-        error = math.sqrt(max(1e-12, pooled * (1 - pooled) * (1 / low.rows + 1 / high.rows)))
-        if (high.share(good) - low.share(good)) / error > _SURE:
+        name = max(classes, key=lambda one: _sureness(known, one))
+        if _sureness(known, name) > _SURE:
+            (low_name, low), (high_name, high) = _ends(known, name)
+            said = f"“{shown(name, 24)}” " if len(classes) > 1 else ""
             return (
-                f"By {column}: most often “{shown(high_name, 24)}” ({percent(high.share(good))}), "
-                f"least often “{shown(low_name, 24)}” ({percent(low.share(good))})"
+                f"{said}most often “{shown(high_name, 24)}” ({percent(high.share(name))}), "
+                f"least often “{shown(low_name, 24)}” ({percent(low.share(name))})"
             )
-    return f"By {column}: {_NO_DIFFERENCE}"
+    return _NO_DIFFERENCE
 
 
 def _wilson(count: int, rows: int) -> tuple[float, float, float]:
@@ -169,11 +192,12 @@ def _over_time(
 ) -> Figure:
     column, form = subject.called(grouping.column), {"year": "%Y", "day": "%-d %b"}.get(unit, "%b %Y")
     if subject.kind is Kind.SENTIMENT:
-        known = [(day, g.mean, g.error) for day, g in periods if g.rows]
+        spread = _deviation(group for _, group in periods)
+        known = [(day, g.mean, g.error(spread)) for day, g in periods if g.rows]
         points = [(day.isoformat(), m, max(-1, m - 2 * e), min(1, m + 2 * e)) for day, m, e in known]
         low, high = min(p[2] for p in points), max(p[3] for p in points)
-        spread = 0.12 * (high - low) + 0.02
-        draw = times.line(points, "mean score", "+.2f", (max(-1, low - spread), min(1, high + spread)), form)
+        margin = 0.12 * (high - low) + 0.02
+        draw = times.line(points, "mean score", "+.2f", (max(-1, low - margin), min(1, high + margin)), form)
         title = _trend_sentence("The mean score", known, signed)
         note = (
             f"Mean score of each {unit}, by the column “{column}”; from −1 to +1. The band is the mean’s 95 % interval."

@@ -86,7 +86,7 @@ def _unsure(subject: Subject) -> list[Block]:
 def _table(subject: Subject, title: str, rows: Sequence[Row], column: str, tone: Tone) -> Table:
     def cells(row: Row) -> list[Cell]:
         value = row.get(column)
-        written = "–" if value is None else signed(value) if column == "score" else f"{value:.2f}"
+        written = "–" if value is None else signed(value) if column == "score" else _written(value)
         label = Cell(shown(row.get("label", ""), 30), is_row_text=True)
         return [
             Cell(shown(text_of(subject, row), _TEXT), is_row_text=True),
@@ -95,6 +95,10 @@ def _table(subject: Subject, title: str, rows: Sequence[Row], column: str, tone:
         ]
 
     return Table(title, (subject.noun, "label", column), [cells(row) for row in rows], wide=True, is_even=True)
+
+
+def _written(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else shown(value, 30)
 
 
 def _mixed(subject: Subject, columns: Sequence[str], bad: int = 4, good: int = 4) -> list[Row]:
@@ -119,10 +123,11 @@ def _translations(subject: Subject) -> list[Block]:
     cards = []
     for row in _mixed(subject, columns):
         marks: list[tuple[str, Tone]] = [_check_mark(row)]
+        quality = row.get("quality_estimate")
         if row.get("passed_through"):
             marks.append(("passed through as it was", "quiet"))
-        if row.get("quality_estimate") is not None:
-            marks.append((f"way there and back: chrF {row['quality_estimate']:.0f}", "quiet"))
+        if isinstance(quality, float):
+            marks.append((f"way there and back: chrF {quality:.0f}", "quiet"))
         parts = (
             Part(
                 shown(row.get("source_language") or "source", 12), shown(text_of(subject, row), _CARD_TEXT, lines=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.report.measure import encoded
-from jobs.report.source import is_string
+from pipeline.tables import is_string
 
 _MAX_DIFFERENT = 2000
 _KEPT = 4096
@@ -47,7 +47,7 @@ class FieldTally:
         array = array.drop_null()
         self.filled += len(array)
         if self.is_number:
-            self._add_numbers(array.cast(pa.float64()).to_numpy(zero_copy_only=False))
+            self._add_numbers(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
         elif not self.many and countable(self.kind):
             coded = encoded(array)
             counts = np.bincount(coded.indices.to_numpy(zero_copy_only=False), minlength=len(coded.dictionary))

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.report.measure import Measure, encoded
-from jobs.report.source import Source, is_string
+from jobs.report.source import Source
 from pipeline.errors import UsageError
+from pipeline.tables import is_string
 
 MAX_FOUND = 12
 """A column with more values than this is not a category by itself."""
@@ -20,6 +21,8 @@ MAX_KEPT = 1000
 _LONGEST = 40
 _ROWS_EACH = 5
 _BINS = 6
+_MOST_DIGITS = 15
+"""That a float surely has."""
 _DATE = re.compile(rb"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 _EPOCH_DAYS = (-25_567, 73_050)
 """1900 … 2170: what is outside is no date of feedback."""
@@ -51,10 +54,17 @@ class Group:
         return self.total / max(1, self.rows)
 
     @property
-    def error(self) -> float:
-        """The standard error of the mean score."""
-        variance = max(0.0, self.squares / max(1, self.rows) - self.mean**2)
-        return float(np.sqrt(variance / max(1, self.rows)))
+    def deviation(self) -> float:
+        """The standard deviation of the scores."""
+        return float(np.sqrt(max(0.0, self.squares / max(1, self.rows) - self.mean**2)))
+
+    def error(self, least_deviation: float) -> float:
+        """The standard error of the mean score: a few scores that happen to be alike do not make it small.
+
+        Args:
+            least_deviation: that of the scores of all rows.
+        """
+        return float(max(self.deviation, least_deviation) / np.sqrt(max(1, self.rows)))
 
     def share(self, name: str) -> float:
         """The share of rows with this class."""
@@ -76,6 +86,7 @@ class Grouping:
         is_date: values are days since 1970.
         is_asked: somebody named it.
         edges: where a column of numbers is cut into ranges; empty: values are as they are.
+        groups: by value; by day, or the number of the range, where there are such.
         overflowed: it has too many values, and was given up.
     """
 
@@ -109,12 +120,11 @@ class Grouping:
             group.total += float(totals[i])
             group.squares += float(squares[i])
 
-    def _names(self, values: pa.Array) -> tuple[list[str], np.ndarray]:
+    def _names(self, values: pa.Array) -> tuple[list[str] | list[int], np.ndarray]:
         if self.edges:
-            numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-            cut = np.searchsorted(self.edges, np.nan_to_num(numbers), side="right") - 1
-            codes = np.clip(cut, 0, len(self.edges) - 2)
-            return range_names(self.edges), np.where(np.isnan(numbers), -1, codes)
+            numbers, last = _as_floats(values), len(self.edges) - 2
+            codes = np.clip(np.searchsorted(self.edges, np.nan_to_num(numbers), side="right") - 1, 0, last)
+            return list(range(last + 1)), np.where(np.isfinite(numbers), codes, -1)
         coded = encoded(values)
         return coded.dictionary.to_pylist(), coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
 
@@ -127,8 +137,14 @@ class Grouping:
 
 
 def range_names(edges: tuple[float, ...]) -> list[str]:
-    """The ranges between edges, in words."""
-    return [f"{low:g} – {high:g}" for low, high in pairwise(edges)]
+    """The ranges between edges, in words: with as many digits as tell the edges apart."""
+    written = ([_written(edge, digits) for edge in edges] for digits in range(6, 18))
+    names = next((one for one in written if len(set(one)) == len(edges)), [str(edge) for edge in edges])
+    return [f"{low} – {high}" for low, high in pairwise(names)]
+
+
+def _written(edge: float, digits: int) -> str:
+    return f"{edge:,.0f}" if edge.is_integer() and abs(edge) < 10**_MOST_DIGITS else f"{edge:,.{digits}g}"
 
 
 def find_groupings(source: Source, measure: Measure, by: tuple[str, ...]) -> list[Grouping]:
@@ -189,15 +205,20 @@ def _has_many(values: pa.Array) -> bool:
 
 def _edges(source: Source, name: str) -> tuple[float, ...]:
     """Round numbers that cut the column's range into a few equal ranges."""
-    ends = [pc.min_max(batch.column(0).cast(pa.float64())).as_py() for _, _, batch in source.batches([name])]
-    known = [end for end in ends if end["min"] is not None]
-    if not known:
+    batches = (_as_floats(batch.column(0)) for _, _, batch in source.batches([name]))
+    ends = [(float(known.min()), float(known.max())) for one in batches if len(known := one[np.isfinite(one)])]
+    if not ends:
         return (0.0, 1.0)
-    low, high = min(end["min"] for end in known), max(end["max"] for end in known)
-    step = _round_step((high - low) / _BINS)
+    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+    step = _round_step(high / _BINS - low / _BINS)
     first = np.floor(low / step) * step
     count = max(1, int(np.ceil((high - first) / step - 1e-9)))
-    return tuple(round(float(first + i * step), 10) for i in range(count + 1))
+    return tuple(float(f"{first + i * step:.{_MOST_DIGITS}g}") for i in range(count + 1))
+
+
+def _as_floats(values: pa.Array) -> np.ndarray:
+    """Numbers, the largest whole ones rounded; NaN where there is none."""
+    return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
 
 
 def _round_step(step: float) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jobs.report.chapters import make_chapter
+from jobs.report.measure import kind_of, measure_of
 from jobs.report.source import Source, open_source
 from jobs.report.write import Form, write_report
 from pipeline.errors import UsageError
@@ -42,13 +43,22 @@ def make_report(
     chapters = []
     for i, (source, given) in enumerate(zip(sources, outputs, strict=True)):
         say(f"reading {given}")
+        if by and not _can_compare(source):
+            say(f"{given} has neither labels nor checks: its rows are not compared by {', '.join(by)}")
         chapters.append(make_chapter(source, tuple(name for name in by if name in source.schema.names), i + 1))
     return write_report(chapters, title or (chapters[0].title if len(chapters) == 1 else _TITLE), place, Form(form))
 
 
+def _can_compare(source: Source) -> bool:
+    return measure_of(source, kind_of(source)) is not None
+
+
 def _check_column(name: str, sources: Sequence[Source]) -> None:
-    """One of the outputs must have it."""
-    if not any(name in source.schema.names for source in sources):
+    """One of the outputs must have it, and something to compare by it."""
+    having = [source for source in sources if name in source.schema.names]
+    if having and not any(map(_can_compare, having)):
+        raise UsageError(f"rows cannot be compared by {name!r}: their results have neither labels nor checks")
+    if not having:
         known = dict.fromkeys(one for source in sources for one in (*source.input_columns, *source.answer_columns))
         raise UsageError(f"no column {name!r} in what is reported on", f"known: {', '.join(known)}")
 

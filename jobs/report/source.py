@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import UsageError
 from pipeline.layout import DEAD_LETTERS, LETTER_FIELDS, RESULTS
 from pipeline.run_folder import read_manifest
-from pipeline.tables import take_rows
+from pipeline.tables import is_string, take_rows, values_of
 from schemas.envelope import ERROR_COLUMN, ID_COLUMN, META_COLUMN, REASONING_COLUMN, STATUS_COLUMN
 from schemas.manifest import Manifest
 
@@ -116,24 +116,6 @@ def open_source(output: Path) -> Source:
     if missing := [file for file in (*files, *letters) if not file.is_file()]:
         raise UsageError(f"{missing[0]} is missing", "the folder is not what the run wrote: run the job again")
     return Source(output, manifest, files)
-
-
-def values_of(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    """The rows of a batch as dicts; bytes instead of texts in columns that are not UTF-8 throughout."""
-    columns = {name: _values(array) for name, array in zip(batch.schema.names, batch.columns, strict=True)}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _values(array: pa.Array) -> list[Any]:
-    try:
-        return list(array.to_pylist())
-    except UnicodeDecodeError:
-        return list(array.cast(pa.binary()).to_pylist()) if is_string(array.type) else [None] * len(array)
-
-
-def is_string(kind: pa.DataType) -> bool:
-    """Whether it is one of Arrow's types of text."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def as_words(array: pa.Array) -> list[str | None]:

@@ -18,7 +18,6 @@ _NOUNS = (
     *("descriptions", "products", "calls", "chats", "surveys", "orders"),
 )
 _OF_KIND = {Kind.CONTENT: "briefs", Kind.REPLIES: "conversations"}
-_NO_FIELDS = {CHECKS_COLUMN, "aspects", "aspects_dropped", "probabilities", "labels", "score", "uncertainty"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def look_into(source: Source, by: tuple[str, ...]) -> Subject:
     kind = kind_of(source)
     measure = measure_of(source, kind)
     groupings = find_groupings(source, measure, by) if measure else []
-    names = [name for name in source.answer_columns if name not in _NO_FIELDS] if kind is Kind.COLUMNS else []
+    names = [name for name in source.answer_columns if name != CHECKS_COLUMN] if kind is Kind.COLUMNS else []
     fields = [FieldTally(name, source.schema.field(name).type) for name in names]
     counted = tally(source, measure, groupings, fields)
     for grouping in counted.groupings:

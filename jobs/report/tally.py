@@ -79,34 +79,27 @@ def tally(source: Source, measure: Measure | None, groupings: list[Grouping], fi
     names = [STATUS_COLUMN]
     names += measure.reads if measure else ()
     names += [grouping.column for grouping in groupings] + [one.column for one in fields]
-    for extra in ("uncertainty", "intent", "needs_human_reason"):
-        names += [extra] if source.has(extra) else []
     names += [f"{CHECKS_COLUMN}.passed"] if source.has(CHECKS_COLUMN) else []
-    names += ["aspects.aspect", "aspects.label"] if _has_aspects(source) else []
     draw = np.random.default_rng(0)
     for file, start, batch in source.batches(list(dict.fromkeys(names))):
         ok = pc.equal(batch.column(STATUS_COLUMN), Status.OK).to_numpy(zero_copy_only=False)
-        _count(found, source, measure, batch)
+        _count(found, measure, batch)
         _choose(found, source, measure, batch, (file, start), np.where(ok, draw.random(len(ok)), np.nan))
     return found
 
 
-def _has_aspects(source: Source) -> bool:
-    return source.has("aspects") and "aspect" in str(source.schema.field("aspects").type)
-
-
-def _count(found: Tally, source: Source, measure: Measure | None, batch: pa.RecordBatch) -> None:
+def _count(found: Tally, measure: Measure | None, batch: pa.RecordBatch) -> None:
     for one in found.fields:
         one.add(batch.column(one.column))
+    if measure is None:
+        return
     for name, counter in (("intent", found.intents), ("needs_human_reason", found.reasons)):
-        if name in batch.schema.names and source.has(name):
+        if name in measure.also:
             counter += _counted(encoded(batch.column(name)))
-    if _has_aspects(source):
+    if "aspects" in measure.also:
         found.aspects += _pairs(pc.list_flatten(batch.column("aspects")))
         if len(found.aspects) > _MAX_ASPECTS:
             found.aspects = Counter(dict(found.aspects.most_common(_MAX_ASPECTS // 2)))
-    if measure is None:
-        return
     classes = measure.classes(batch)
     found.classes += _counted(classes)
     scores = None if measure.number is None else _numbers(batch, measure.number)
@@ -114,7 +107,7 @@ def _count(found: Tally, source: Source, measure: Measure | None, batch: pa.Reco
         known = scores[~np.isnan(scores)]
         found.scores += np.histogram(known, SCORE_EDGES)[0]
         found.score_sum += float(known.sum())
-    if "uncertainty" in batch.schema.names and source.has("uncertainty"):
+    if "uncertainty" in measure.also:
         found.uncertainties += np.histogram(_numbers(batch, "uncertainty"), UNCERTAINTY_EDGES)[0]
     for grouping in found.groupings:
         grouping.add(batch.column(grouping.column), classes, scores)
@@ -145,7 +138,7 @@ def _choose(
         scores = _numbers(batch, measure.number)
         found.highest.add(file, start, np.where(scores > 0, scores, np.nan))
         found.lowest.add(file, start, np.where(scores < 0, -scores, np.nan))
-    if source.has("uncertainty"):
+    if measure and "uncertainty" in measure.also:
         found.least_certain.add(file, start, _numbers(batch, "uncertainty"))
     if source.has(CHECKS_COLUMN) and CHECKS_COLUMN in batch.schema.names:
         failed = _is(Measure(CHECKS_COLUMN).classes(batch), COMPLAINED)
@@ -163,7 +156,7 @@ def _is(classes: pa.DictionaryArray, name: str) -> np.ndarray:
 
 
 def _numbers(batch: pa.RecordBatch, name: str) -> np.ndarray:
-    return np.asarray(batch.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False))
+    return np.asarray(batch.column(name).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
 
 
 def _counted(values: pa.DictionaryArray) -> Counter[str]:

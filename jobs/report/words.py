@@ -1,5 +1,6 @@
 """Numbers, shares and texts of rows as a person reads them."""
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -28,8 +29,10 @@ def percent(share: float) -> str:
 
 def number(value: float) -> str:
     """A number with three digits that matter, large ones in full."""
-    if value != value:
+    if not math.isfinite(value):
         return "–"
+    if 0 < abs(value) < 1:
+        return f"{value:.3g}"
     if isinstance(value, int) or value == int(value) or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:,.{max(0, 2 - len(str(int(abs(value)))) + 1)}f}"

@@ -1,5 +1,6 @@
 """The report as a file: one page of HTML, or Markdown or pictures for what goes on from there."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,7 +14,7 @@ from markupsafe import Markup
 
 from jobs.report import theme
 from jobs.report.blocks import Chapter, Figure
-from pipeline.errors import RunError
+from pipeline.errors import RunError, UsageError
 
 
 class Form(StrEnum):
@@ -32,15 +33,19 @@ def write_report(
     HTML is one file. Markdown has its charts as pictures in a folder beside it; `png` is that folder alone.
 
     Raises:
+        UsageError: if there is no picture to write as `png`.
         RunError: if the disk refuses it.
     """
+    figures = [(chapter, figure) for chapter in chapters for figure in _figures(chapter)]
+    if form is Form.PNG and not figures:
+        raise UsageError("there is nothing to draw: no row has a result", "the other formats say why")
     now = now or datetime.now(UTC)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if form is Form.HTML:
             return [_put(out, _html(chapters, title, now).encode())]
         folder = out if form is Form.PNG else out.with_name(f"{out.stem}_charts")
-        pictures = _draw_all(chapters, folder)
+        pictures = _draw_all(figures, folder)
         if form is Form.PNG:
             return pictures
         return [_put(out, _markdown(chapters, title, folder.name, now).encode()), *pictures]
@@ -56,14 +61,15 @@ def _put(file: Path, content: bytes) -> Path:
     return file
 
 
-def _draw_all(chapters: Sequence[Chapter], folder: Path) -> list[Path]:
+def _figures(chapter: Chapter) -> list[Figure]:
+    return [block for section in chapter.sections for block in section.blocks if isinstance(block, Figure)]
+
+
+def _draw_all(figures: Sequence[tuple[Chapter, Figure]], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     return [
-        _put(folder / f"{chapter.slug}-{block.name}.png", theme.to_png(block.draw(width_of(block)), width_of(block)))
-        for chapter in chapters
-        for section in chapter.sections
-        for block in section.blocks
-        if isinstance(block, Figure)
+        _put(folder / f"{chapter.slug}-{one.name}.png", theme.to_png(one.draw(width_of(one)), width_of(one)))
+        for chapter, one in figures
     ]
 
 
@@ -113,7 +119,10 @@ def _environment() -> Environment:
 
 _SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]()#+!|~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
 
+_LINKS = re.compile(r"(?i)(?<=h)(?=ttp)|(?<=f)(?=tp)|(?<=w)(?=ww\.)|(?<=@)")
+"""Where a space of no width keeps addresses and mentions from becoming links without any mark-up, as on GitHub."""
+
 
 def escape_markdown(text: str) -> str:
     """A text of which Markdown makes nothing but itself, on one line."""
-    return text.translate(_SPECIAL).replace("\n", "<br>").replace("http", "http&#8203;")
+    return _LINKS.sub("&#8203;", text.translate(_SPECIAL).replace("\n", "<br>"))

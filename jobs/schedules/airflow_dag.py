@@ -1,7 +1,7 @@
 """The hourly job as an Airflow 3 DAG: copy it into the folder of your DAGs.
 
 A task that is killed is tried again and goes on where it was, for what the model has answered is stored. Exit code 3,
-too many failed rows, is an outcome and not an accident: it is not tried again, the task is marked as skipped.
+too many failed results, is an outcome and not an accident: it is not tried again, the task is marked as skipped.
 """
 
 from datetime import datetime, timedelta

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -73,6 +74,21 @@ def test_texts_cannot_steer_the_terminal(write_parquet, tmp_path: Path) -> None:
     assert "\\x1b[31mred" in out
 
 
+@pytest.mark.parametrize(("text", "words"), [("text", "good"), ("note", "\ufffd")])
+def test_rows_are_shown_whatever_is_in_their_columns(write_parquet, tmp_path: Path, text: str, words: str) -> None:
+    blob = pa.array([b"\xff"] * 2)
+    odd = {
+        "note": pa.Array.from_buffers(pa.string(), 2, blob.buffers()),
+        "moment": pa.array([1, 2], pa.timestamp("ns")),
+        "day": pa.array([4_000_000] * 2, pa.int32()).cast(pa.date32()),
+    }
+    rows = write_parquet({"text": ["good", None], **odd})
+    code, out, _ = invoke("sentiment", rows, tmp_path / "out", "--engine", "scripted", "--text", text, "--show", "2")
+    assert (code, words in out) == (0, True)
+    code, out, _ = invoke("redrive", tmp_path / "out", "--show", "2")
+    assert (code, "redriven" in out) == (0, True)
+
+
 def test_a_place_that_cannot_be_written_is_named(reviews: Path) -> None:
     code, _, err = invoke("sentiment", reviews, "/proc/nowhere/out", "--engine", "scripted")
     assert (code, "cannot write to /proc/nowhere/out" in err) == (2, True), err
@@ -124,6 +140,13 @@ def test_too_many_failed_rows_end_with_3_after_the_output_is_written(reviews: Pa
     assert code == 3
     assert (tmp_path / "out/manifest.json").is_file()
     assert invoke("sentiment", reviews, tmp_path / "out", "--engine", "scripted", "--max-failed", "25%")[0] == 0
+
+
+def test_the_share_that_may_fail_is_one_of_results_where_rows_have_several(write_parquet, tmp_path: Path) -> None:
+    texts = write_parquet({"text": [*(f"It is {n} degrees." for n in range(9)), None]})
+    command = ("translate", texts, tmp_path / "out", "--engine", "scripted", "--to", "es", "--to", "de", "--max-failed")
+    assert invoke(*command, "10%")[0] == 0
+    assert invoke(*command, "9%")[0] == 3
 
 
 @pytest.mark.parametrize(

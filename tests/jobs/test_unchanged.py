@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from jobs.config import JobConfig
+from jobs.status import Standing, look_at
 from pipeline.engines.scripted import ScriptedEngine
-from pipeline.errors import UsageError
-from pipeline.run_folder import read_manifest
+from pipeline.errors import RowError, UsageError
+from pipeline.run_folder import RunFolder, read_manifest
+from schemas.envelope import ErrorClass
 from schemas.manifest import MANIFEST_NAME
 
 LABELS = 'labels = [{name = "late", description = "%s"}, {name = "broken"}]\n'
@@ -27,6 +29,14 @@ def test_the_same_command_again_does_nothing(run, file: Path, tmp_path: Path) ->
     assert (again.run_id, again.counts) == (first.run_id, first.counts)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == [".out.lock"]
+
+
+def test_what_an_interrupted_run_left_is_removed_though_nothing_is_done(run, file: Path, tmp_path: Path) -> None:
+    first = run(file, if_changed=True)
+    RunFolder(tmp_path / "out", "20250101T000000-killed").building.mkdir()
+    assert look_at(tmp_path / "out").standing is Standing.INTERRUPTED
+    assert run(file, if_changed=True).run_id == first.run_id
+    assert look_at(tmp_path / "out").standing is Standing.COMPLETE
 
 
 def test_without_the_flag_it_runs(run, file: Path) -> None:
@@ -87,6 +97,17 @@ def test_a_row_that_may_come_out_otherwise_is_tried_again(run, file: Path, monke
     second = run(file, if_changed=True, request_seconds=0.2)
     assert (second.counts.ok, second.counts.failed_by_class) == (1, {"null_text": 1})
     assert run(file, if_changed=True, request_seconds=0.2).run_id == second.run_id
+
+
+def test_a_row_that_servers_failed_at_is_tried_again(run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> str:
+        raise RowError(ErrorClass.REQUEST_REJECTED, "servers failed 3 times at it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ScriptedEngine, "_default_script", failing)
+        first = run(file, if_changed=True)
+    assert first.counts.failed_by_class == {"null_text": 1, "request_rejected": 1}
+    assert run(file, if_changed=True).counts.ok == 1
 
 
 def test_what_stopped_at_its_budget_goes_on(run, write_parquet) -> None:

@@ -110,6 +110,8 @@ def test_time_goes_by_computed_tokens_and_only_runs_of_this_machine_count(plan, 
     each = 20 / (manifest.tokens.prompt + manifest.tokens.output)
     assert planned.seconds.value == pytest.approx(8 + 2 + 100 * 200e-6 + tokens * each)
     assert planned.cost.value == pytest.approx(planned.seconds.value + tokens / 1000)
+    record(str(home() / "store"), entry.model_copy(update={"seconds": seconds, "workers": 4}))
+    assert plan(file).seconds is None, "several engines at once are another speed"
     elsewhere = entry.host.model_copy(update={"cores": 1000})
     record(str(home() / "store"), entry.model_copy(update={"host": elsewhere}))
     assert plan(file).seconds is None
@@ -180,3 +182,26 @@ def test_measure_runs_a_few_rows_whose_answers_are_kept(write_parquet, tmp_path)
     assert "by 1 earlier run on this machine" in said
     assert len(read_history(str(home() / "store"))) == 1
     assert command("plan", file, "--measure")[1] == said, "what is known is not measured again"
+
+
+def test_measure_finds_rows_that_are_not_stored_yet_and_a_small_job_needs_few(run, write_parquet) -> None:
+    run(write_parquet({"text": [f"old {n}" for n in range(190)]}, "in/old.parquet"))
+    (entry,) = read_history(str(home() / "store"))
+    elsewhere = entry.host.model_copy(update={"cores": 1000})
+    record(str(home() / "store"), entry.model_copy(update={"host": elsewhere}))
+    texts = [f"old {n}" for n in range(190)]
+    file = write_parquet({"text": [*texts, *(f"new {n}" for n in range(60))]}, "in/more.parquet")
+    stored = write_parquet({"text": texts}, "in/stored.parquet")
+    assert "without an engine: all answers are in the store" in command("plan", stored, "--measure")[1]
+    assert len(read_history(str(home() / "store"))) == 1, "nothing is run where nothing is asked"
+    said = command("plan", file, "--measure")[1]
+    assert "by 1 earlier run on this machine" in said
+    assert read_history(str(home() / "store"))[-1].counts.sent >= 20
+
+
+def test_a_job_that_asks_little_is_measured_by_little(write_parquet) -> None:
+    file = write_parquet({"text": ["good", "bad", "fine"] * 40})
+    assert "not measured yet" in command("plan", file)[1]
+    said = command("plan", file, "--measure")[1]
+    assert "not measured" not in said
+    assert "the time rests on 3 requests" in said

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.report.fields import FieldTally
-from jobs.report.groups import Grouping
+from jobs.report.groups import Grouping, range_names
 from jobs.report.measure import encoded
 from jobs.report.run_blocks import rates
 from jobs.report.tally import Best
-from jobs.report.words import percent, share_of, short_number, shown, signed
+from jobs.report.words import number, percent, share_of, short_number, shown, signed
 
 VALUES = st.sampled_from(["a", "b", "ü", "", None])
 ROWS = st.lists(st.tuples(VALUES, st.sampled_from(["good", "bad", None]), st.floats(-1, 1)), max_size=40)
@@ -36,7 +36,7 @@ def test_groups_are_counted_as_by_hand_however_the_batches_are_cut(rows, size: i
         mine = [score for v, _, score in known if v == value]
         if mine:
             assert math.isclose(group.mean, sum(mine) / len(mine), abs_tol=1e-9)
-            assert math.isclose(group.error, np.std(mine) / math.sqrt(len(mine)), abs_tol=1e-6)
+            assert math.isclose(group.error(0.0), np.std(mine) / math.sqrt(len(mine)), abs_tol=1e-6)
 
 
 @given(st.lists(st.one_of(st.floats(-9, 9), st.just(math.nan)), max_size=60), st.integers(1, 9), st.integers(1, 20))
@@ -58,6 +58,23 @@ def test_a_column_of_numbers_is_described_as_it_is(values: list[int | None]) -> 
     assert sorted(one.sample) == sorted(known)
     if known:
         assert (one.low, one.high) == (min(known), max(known))
+
+
+def test_whole_numbers_that_no_float_has_are_counted() -> None:
+    one = FieldTally("n", pa.int64())
+    one.add(pa.array([2**53 + 1, 2**62 + 1, None], pa.int64()))
+    assert (one.low, one.high) == (2.0**53, 2.0**62)
+
+
+def test_ranges_of_large_numbers_stay_apart() -> None:
+    edges = (1_700_000_000.0, 1_700_000_500.0, 1_700_001_000.0)
+    assert range_names(edges) == ["1,700,000,000 – 1,700,000,500", "1,700,000,500 – 1,700,001,000"]
+    assert range_names((0.0, 0.5, 1.0)) == ["0 – 0.5", "0.5 – 1"]
+    grouping = Grouping("n", edges=edges)
+    classes = encoded(pa.array(["good"] * 5))
+    values = pa.array([1_700_000_001.0, 1_700_000_999.0, 1_700_000_500.0, math.inf, None])
+    grouping.add(values, classes, None)
+    assert {name: group.rows for name, group in grouping.groups.items()} == {0: 1, 1: 2}
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 9), st.integers(0, 50)), min_size=4, max_size=60))
@@ -107,6 +124,9 @@ def test_numbers_are_written_for_people() -> None:
         "50\u00a0%",
         ">\u00a099\u00a0%",
         "100\u00a0%",
+    ]
+    assert [number(x) for x in (0, 0.0004, -0.05, 0.5, 12.345, 1234.5, math.nan, math.inf)] == [
+        *("0", "0.0004", "-0.05", "0.5", "12.3", "1,234", "–", "–")
     ]
     assert [signed(x) for x in (-0.123, 0.001, 0.5)] == ["−0.12", "0.00", "+0.50"]
     assert [short_number(x) for x in (12, 1234, 245_376, 4_560_000)] == ["12", "1,234", "245\u00a0k", "4.56\u00a0M"]

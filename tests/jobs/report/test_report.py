@@ -42,6 +42,7 @@ HOSTILE = (
     MARK + "\x00\x1b[31m\u202e\u2066 \u0627\u0644\u0639\u0631\u0628\u064a\u0629" + 90 * "\u0301",
     f"{MARK}{'W' * 100_000}",
     f"&lt;b&gt;{MARK}&amp;#x27; '\" ` \\ | ]]> -->",
+    f"www.{MARK}.com WwW.{MARK}.com HTTPS://{MARK}.com Ftp://{MARK}.com me@{MARK}.com @{MARK}",
 )
 
 
@@ -228,7 +229,7 @@ def test_every_task_has_its_chapter_and_hostile_texts_stay_texts(all_tasks, repo
     assert len(said) < 400_000
     markdown = report("reply", form="md")
     assert MARK in markdown
-    assert not re.search(r"<(?!br>)|https?:(?!&)|\]\(javascript", markdown)
+    assert not re.search(r"(?i)<(?!br>)|https?:|ftp:|www\.|@(?!&#8203;)|\]\(javascript", markdown)
 
 
 def test_names_of_columns_are_text_too(run, write_parquet, report) -> None:
@@ -264,6 +265,8 @@ def test_invalid_utf8_and_odd_types_are_shown_not_fatal(run, write_parquet, repo
 def test_an_empty_run_has_a_report(run, write_parquet, report) -> None:
     run(write_parquet({"text": pa.array([], pa.string())}))
     assert "Sentiment of 0" in report(form="md")
+    with pytest.raises(UsageError, match="nothing to draw"):
+        report(form="png")
 
 
 def evaluation(run_id: str, label: str) -> str:
