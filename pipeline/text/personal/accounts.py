@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from pipeline.text.personal.context import is_reference
 from pipeline.text.personal.kinds import Found, Kind
 
-_CARD = re.compile(r"(?<!\w)(?<!\d[.,])\d(?:[ \-.\u00a0\u202f]?\d){13,18}(?!\w)")
+_CARD = re.compile(r"(?<!\w)(?<!\d[.,])(?=(\d\d(?:(?:[ \-.]| {2}| ?\r?\n ?)?\d){11,17}))")
+"""A group of digits, and what follows; the number may end before it does."""
+_CARD_BY_DIGITS = re.compile(r"(?<!\w)(?<!\d[ .,])(?=(\d(?: \d){12,18})(?!\w| \d))")
+"""As somebody dictates it: here only the whole is a number, or ratings would be."""
 _BRANDS = re.compile(
     r"4\d{15}(?:\d{3})?\Z|5[1-5]\d{14}\Z|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}\Z"  # Visa, Mastercard
     r"|3[47]\d{13}\Z|3(?:0[0-5]|[68]\d)\d{11}\Z"  # American Express, Diners
@@ -14,20 +17,34 @@ _BRANDS = re.compile(
 )
 """Discover, JCB and Maestro on the last line. Source: ISO/IEC 7812 ranges as the schemes publish them."""
 
-_IBAN = re.compile(r"(?i)(?<![A-Za-z0-9])(?=([A-Z]{2}\d\d(?:[ \-\u00a0]?[A-Z0-9]){11,32})(?![A-Za-z0-9]))")
+_GROUP_END = re.compile(r"(?<=\d)(?!\w)")
+
+_IBAN = re.compile(r"(?i)(?<![A-Za-z0-9])(?=([A-Z]{2}\d\d(?:(?:[ \-]| {2}| ?\r?\n ?)?[A-Z0-9]){11,32})(?![A-Za-z0-9]))")
 _IBAN_CHARS = range(15, 35)
 
 
 def cards(text: str) -> Iterator[Found]:
     """Card numbers of the usual schemes, by prefix, length and check digit (Luhn)."""
+    for match in (*_CARD.finditer(text), *_CARD_BY_DIGITS.finditer(text)):
+        start = match.start()
+        end = next((end for end in _ends(text, *match.span(1)) if _is_card(text[start:end])), start)
+        # one number in ten has the check digit of a card
+        if end > start and not (text[start:end].isdigit() and is_reference(text, start)):
+            yield Found(Kind.CARD, start, end)
+
+
+def _ends(text: str, start: int, end: int) -> Iterator[int]:
+    """Where a number may end, the last place first: behind a group of digits, as a date or a code may follow."""
+    for place in range(end, start, -1):
+        if _GROUP_END.match(text, place):
+            yield place
+
+
+def _is_card(number: str) -> bool:
     from stdnum import luhn
 
-    for match in _CARD.finditer(text):
-        digits = re.sub(r"\D", "", match.group())
-        if _BRANDS.match(digits) and luhn.is_valid(digits):
-            if match.group().isdigit() and is_reference(text, match.start()):
-                continue  # one number in ten has the check digit of a card
-            yield Found(Kind.CARD, match.start(), match.end())
+    digits = re.sub(r"\D", "", number)
+    return _BRANDS.match(digits) is not None and luhn.is_valid(digits)
 
 
 def ibans(text: str) -> Iterator[Found]:

@@ -11,6 +11,7 @@ from pipeline.text.personal.kinds import ALL_KINDS, Found, Kind
 from pipeline.text.personal.names import names
 from pipeline.text.personal.national_ids import national_ids
 from pipeline.text.personal.phones import DEFAULT_REGIONS, phones
+from pipeline.text.personal.spelling import spelt
 
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
 
@@ -29,9 +30,12 @@ class Finder:
 
     def find(self, text: str) -> list[Found]:
         """What there is, in the order of the text, never overlapping: of two that overlap the first of `Kind` wins."""
-        found: list[Found] = []
-        for recognise in self._asked(text):
-            found += recognise(text)
+        usual = spelt(text)
+        found = [
+            Found(one.kind, *usual.span(one.start, one.end))
+            for recognise in self._asked(usual.text)
+            for one in recognise(usual.text)
+        ]
         if not found:
             return found
         kept: list[Found] = []

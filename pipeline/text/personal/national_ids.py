@@ -39,7 +39,7 @@ _IDS = (
     _Id("gb.nhs", r"\d{3}[ \-]?\d{3}[ \-]?\d{4}", r"\bnhs\b"),
     _Id("", r"(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]"),
     _Id("us.ssn", r"\d{3}-\d\d-\d{4}"),
-    _Id("us.ssn", r"\d{9}", r"\bssn\b|social security"),
+    _Id("us.ssn", r"\d{9}|\d{3} {1,2}\d\d {1,2}\d{4}", r"\bssn\b|social security"),
     _Id("nl.bsn", r"\d{9}|\d{4}[. ]\d\d[. ]\d{3}", r"\bbsn\b|burgerservice|sofi"),
     _Id("be.nn", r"\d\d\.\d\d\.\d\d-\d{3}\.\d\d"),
     _Id("be.nn", r"\d{11}", r"rijksregister|registre national|national|\bnn\b|\bniss\b"),
@@ -56,6 +56,8 @@ _IDS = (
     _Id("ca.sin", r"\d{3}[ \-]?\d{3}[ \-]?\d{3}", r"\bsin\b|social insurance"),
     _Id("au.tfn", r"\d{3} ?\d{3} ?\d{3}", r"\btfn\b|tax file"),
 )
+_UNSPACED = {"de.idnr", "fr.nir", "it.codicefiscale", "us.ssn"}
+"""stdnum does not know them with spaces."""
 _FORMS = tuple(re.compile(rf"(?i)(?<![\w\-/+])(?<!\d\.)(?:{one.form})(?![\w]|[.\-/]\w)") for one in _IDS)
 _CUES = tuple(re.compile(rf"(?i){one.cue}") for one in _IDS)
 
@@ -76,5 +78,5 @@ def national_ids(text: str) -> Iterator[Found]:
 def _is_valid(module: str, value: str) -> bool:
     if not module:
         return True
-    compact = re.sub(r"[ .]", "", value) if module in {"de.idnr", "fr.nir", "it.codicefiscale"} else value
+    compact = re.sub(r"[ .]", "", value) if module in _UNSPACED else value
     return bool(import_module(f"stdnum.{module}").is_valid(compact.upper()))

@@ -57,8 +57,59 @@ def test_what_stands_before_a_value_does_not_hide_it(text: str, value: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("card 4111 1111 1111 1111 12/26", "4111 1111 1111 1111"),
+        ("Visa 4111111111111111 12/26", "4111111111111111"),
+        ("card 4111111111111111 123", "4111111111111111"),
+        ("4111111111111111-12-26", "4111111111111111"),
+        ("378282246310005 12/26", "378282246310005"),
+        ("1 4111 1111 1111 1111", "4111 1111 1111 1111"),
+        ("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1, I said", "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"),
+    ],
+)
+def test_what_stands_around_a_card_number_does_not_hide_it(text: str, value: str) -> None:
+    assert [(f.kind, text[f.start : f.end]) for f in FINDER.find(text)] == [(Kind.CARD, value)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Kind.CARD, "4111\u20111111\u20111111\u20111111"),
+        (Kind.CARD, "4111\u20131111\u20131111\u20131111"),
+        (Kind.CARD, "4111\u20091111\u202f1111\u00a01111"),
+        (Kind.CARD, "4111  1111  1111\n1111"),
+        (Kind.CARD, "４１１１ １１１１ １１１１ １１１１"),
+        (Kind.IBAN, "ES91\u20092100\u20090418\u20094502\u20090005\u20091332"),
+        (Kind.IBAN, "DE89  3704  0044\n0532  0130  00"),
+        (Kind.PHONE, "+34\u2011600\u2011123\u2011456"),
+        (Kind.PHONE, "(415)\u2013555\u20132671"),
+        (Kind.PHONE, "+34\u2009600\u2009123\u2009456"),
+        (Kind.PHONE, "+34\u200b600\u200b123\u200b456"),
+        (Kind.NATIONAL_ID, "123\u201345\u20136789"),
+        (Kind.NATIONAL_ID, "756\u200b.9217.0769.85"),
+        (Kind.EMAIL, "john@exam\u00adple.com"),
+        (Kind.EMAIL, "john\u200b@example.com"),
+        (Kind.EMAIL, "john＠example.com"),
+        (Kind.EMAIL, "jean\u2011luc@example.com"),
+    ],
+)
+def test_how_a_value_is_typeset_does_not_hide_it(kind: Kind, value: str) -> None:
+    text = f"He wrote\u200b – {value}\u200b, and that was all."
+    assert [(f.kind, text[f.start : f.end]) for f in FINDER.find(text)] == [(kind, value)]
+    hidden = hide([text], FINDER)
+    assert restore(hidden.texts[0], hidden.values) == text
+
+
+def test_a_number_with_spaces_is_an_id_where_it_is_called_one() -> None:
+    assert [f.kind for f in FINDER.find("SSN: 123 45 6789")] == [Kind.NATIONAL_ID]
+    assert [f.kind for f in FINDER.find("DNI\u201312345678Z")] == [Kind.NATIONAL_ID]
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "Ratings: 4 5 3 4 5 5 4 3 2 4 5 3 4 5 5 4 1 2 4 5 4 4 5 3 2 4 5 4 5 3 5 4",
         "Order 4111111111111111 came on 12.05.2024.",
         "ISBN 978-3-16-148410-0, EAN 4006381333931",
         "It cost 1.234.567 EUR, or 1,234,567.00 dollars.",
