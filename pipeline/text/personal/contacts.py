@@ -9,8 +9,8 @@ from urllib.parse import unquote
 from pipeline.text.personal.kinds import Found, Kind
 
 _EMAIL = re.compile(
-    r"(?<![\w.%+\-])\w[\w.%+'\-]{0,63}@[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}(?<=[^\W\d_])"
-    r"|(?<![\w.%+\-])\w[\w.%+\-]{0,63} ?[\[(](?:at|arroba|chiocciola|arobase)[\])] ?[\w\-]{1,63}"
+    r"(?<!\w)(?<!\w[.%+\-])\w[\w.%+'\-]{0,63}@[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}(?<=[^\W\d_])"
+    r"|(?<!\w)(?<!\w[.%+\-])\w[\w.%+\-]{0,63} ?[\[(](?:at|arroba|chiocciola|arobase)[\])] ?[\w\-]{1,63}"
     r"(?:(?:\.| ?[\[(](?:dot|punto|punkt|point|ponto)[\])] ?)[\w\-]{1,63}){1,8}(?<=[^\W\d_])",
     re.IGNORECASE,
 )
@@ -52,7 +52,7 @@ def secret_urls(text: str) -> Iterator[Found]:
 
 
 def _is_secret(url: str) -> bool:
-    authority, _, rest = url.partition("://")[2].partition("/")
+    authority, _, rest = (url.partition("://")[2] or url).partition("/")
     if "@" in authority or _EMAIL.search(rest) or _SECRET_NAME.search(url) or _UUID.search(url) or _JWT.search(url):
         return True
     return any(_looks_random(run.group(), url[: run.start()]) for run in _RANDOM.finditer(url))

@@ -22,7 +22,9 @@ _PARTICLE = (
 _INITIAL = rf"{_UPPER}\."
 _MORE = rf"(?:[ \u00a0](?:{_PARTICLE}[ \u00a0])?(?:{_INITIAL}|{_WORD}))"
 _NAME = rf"(?P<name>{_WORD}{_MORE}{{0,4}})"
-_FULL = rf"(?P<name>{_WORD}{_MORE}{{1,4}})"
+_FULL = rf"(?P<name>{_WORD}{_MORE}{{1,4}})(?!\w)"
+_NOT_LOUD = rf"(?!{_UPPER}{{4}}|{_UPPER}+ {_UPPER}{{2}})"
+"""As in "this is REALLY BAD"."""
 _TITLE = (
     r"(?:(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sr|Sra|Srta|Herr|Herrn|Frau|Mme|Mlle|Sig|Sig\.ra|Dott|Dott\.ssa|Dra|Ing)\.? )"
 )
@@ -63,19 +65,19 @@ _PATTERNS = tuple(
             rf" {_NAME}",
         ),
         (
-            "am m s soy spricht bin suis sono è é sou this here hier ici",
+            "am m s c soy spricht bin suis sono è é sou this here hier ici",
             rf"(?<!\w)(?i:this is|it's|here is|i am|i'm|soy|hier ist|hier spricht|ich bin|je suis|ici|c'est|sono|qui è"
-            rf"|sou o|sou a|aqui é o|aqui é a|sou) {_FULL}(?=[ ]?(?:[,.!;:()\n]|\Z|from|speaking|here|and|writing|y|und"
-            rf"|von|et|de|e|da|di))",
+            rf"|sou o|sou a|aqui é o|aqui é a|sou) {_NOT_LOUD}{_FULL}(?=[ ]?(?:[,.!;:()\n]|\Z|(?:from|speaking|calling"
+            rf"|here|and|but|writing|y|que|und|aus|von|et|qui|de|e|da|di)(?!\w)))",
         ),
         (
             _SIGN_WORDS,
-            rf"(?m)^[ \t>\-–—*]{{0,8}}(?i:{_SIGN})[ \t]{{0,4}}[,.!:\-–—]{{0,3}}[ \t]{{0,4}}\n\s{{0,8}}[\-–—]{{0,3}}[ ]?"
-            rf"{_TITLE}?{_NAME}[ \t]{{0,4}}[.,]?[ \t]{{0,4}}$",
+            rf"(?m)^[ \t>\-–—*]{{0,8}}(?P<sign>(?i:{_SIGN}))[ \t]{{0,4}}[,.!:\-–—]{{0,3}}[ \t]{{0,4}}\n\s{{0,8}}"
+            rf"[\-–—]{{0,3}}[ ]?{_TITLE}?{_NAME}[ \t]{{0,4}}[.,]?[ \t]{{0,4}}$",
         ),
         (
             _SIGN_WORDS,
-            rf"(?:\A|[.!?\n,;][ \t]{{0,4}})(?i:{_SIGN})[ \t]{{0,4}}[,.!:\-–—]{{1,3}}[ \t]{{0,4}}"
+            rf"(?:\A|[.!?\n,;][ \t]{{0,4}})(?P<sign>(?i:{_SIGN}))[ \t]{{0,4}}[,.!:\-–—]{{1,3}}[ \t]{{0,4}}"
             rf"{_TITLE}?{_NAME}[ \t]{{0,4}}[.]?[ \t]{{0,4}}(?:\Z|\n)",
         ),
         (
@@ -117,7 +119,10 @@ def names(text: str) -> Iterator[Found]:
     tried = {word.lower() for word in said} & _TRIED_FOR.keys()
     for i in sorted(set().union(*(_TRIED_FOR[word] for word in tried))) if tried else ():
         for match in _PATTERNS[i][1].finditer(text):
-            if found := _trimmed(text, *match.span("name"), refused):
+            start, end = match.span("name")
+            if match.groupdict().get("sign", "").isupper():
+                end = _shouted(text, start, end)
+            if found := _trimmed(text, start, end, refused):
                 yield found
     if said & _words("given"):
         for match in _GIVEN_NAME.finditer(text):
@@ -129,7 +134,7 @@ def _with_given_name(text: str, start: int, end: int, refused: frozenset[str]) -
     given = _words("given")
     for word in re.finditer(_WORD, text[start:end]):
         if word.group().split("-")[0] in given:
-            found = _trimmed(text, start + word.start(), end, refused)
+            found = _trimmed(text, start + word.start(), _shouted(text, start + word.start(), end), refused)
             if found and any(char.isspace() for char in text[found.start : found.end]):
                 yield found
             return
@@ -138,10 +143,18 @@ def _with_given_name(text: str, start: int, end: int, refused: frozenset[str]) -
 def _trimmed(text: str, start: int, end: int, refused: frozenset[str]) -> Found | None:
     """The name up to the first word that is none; None if that is the first."""
     for word in re.finditer(_WORD, text[start:end]):
-        if word.group().capitalize() in refused or (len(word.group()) > 3 and word.group().isupper()):
+        if word.group().capitalize() in refused:
             end = start + len(text[start : start + word.start()].rstrip())
             break
     return Found(Kind.NAME, start, end) if end - start > 1 else None
+
+
+def _shouted(text: str, start: int, end: int) -> int:
+    """Where the words before the first one in capital letters end, where those may be said loudly and be no name."""
+    for word in re.finditer(_WORD, text[start:end]):
+        if len(word.group()) > 3 and word.group().isupper():
+            return start + len(text[start : start + word.start()].rstrip())
+    return end
 
 
 @cache

@@ -73,6 +73,53 @@ def test_what_stands_around_a_card_number_does_not_hide_it(text: str, value: str
 
 
 @pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("Call +1 555 123 4567 10001 New York", ["+1 555 123 4567"]),
+        ("Tel +34 912 345 678 08001 Barcelona", ["+34 912 345 678"]),
+        ("my phone 0171 1234567 80331 München", ["0171 1234567"]),
+        ("(0171 1234567) 80331 München", ["(0171 1234567)"]),
+        ("212-555-0123 10001 New York", ["212-555-0123"]),
+        ("+34600123456 9-18", ["+34600123456"]),
+        ("+34 600 123 456 9-18h", ["+34 600 123 456"]),
+        ("Mobile +34 600 123 456 24/7", ["+34 600 123 456"]),
+        ("+44 7700 900123 10.30", ["+44 7700 900123"]),
+        ("+34 600 123 456 €20", ["+34 600 123 456"]),
+        ("0034 600 123 456 €20", ["0034 600 123 456"]),
+        ("Call +34 600 123 456 12", ["+34 600 123 456"]),
+        ("call 600 123 456 600 123 457", ["600 123 456", "600 123 457"]),
+        ("06 12 34 56 78 06 98 76 54 32", ["06 12 34 56 78", "06 98 76 54 32"]),
+    ],
+)
+def test_what_stands_behind_a_phone_number_does_not_hide_it(text: str, values: list[str]) -> None:
+    assert [(f.kind, text[f.start : f.end]) for f in FINDER.find(text)] == [(Kind.PHONE, value) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("This is Ulla Meyer calling", "This is [NAME_1] calling"),
+        ("Ich bin Ulla Meyer aus Bonn", "Ich bin [NAME_1] aus Bonn"),
+        ("Soy Ana López que llamó ayer", "Soy [NAME_1] que llamó ayer"),
+        ("C'est Ulla Meyer qui appelle", "C'est [NAME_1] qui appelle"),
+        ("This is Ulla MEYER, but it broke", "This is [NAME_1], but it broke"),
+        ("Je m'appelle Jean DUPONT", "Je m'appelle [NAME_1]"),
+        ("my name is JOHN SMITH", "my name is [NAME_1]"),
+        ("MY NAME IS JOHN SMITH AND I WAIT", "MY NAME IS [NAME_1] AND I WAIT"),
+        ("Name: ULLA MEYER", "Name: [NAME_1]"),
+        ("It broke.\nRegards,\nJOHN SMITH", "It broke.\nRegards,\n[NAME_1]"),
+        ("-john@example.com", "-[EMAIL_1]"),
+        ("to:+john@example.com", "to:+[EMAIL_1]"),
+        ("%20john@example.com", "%[EMAIL_1]"),
+        ("a-b.c+d@example.com", "[EMAIL_1]"),
+        ("see www.x.com/reset?u=john%40example.com now", "see [URL_1] now"),
+    ],
+)
+def test_a_name_or_an_address_is_hidden_as_a_whole(text: str, read: str) -> None:
+    assert hide([text], FINDER).texts == [read]
+
+
+@pytest.mark.parametrize(
     ("kind", "value"),
     [
         (Kind.CARD, "4111\u20111111\u20111111\u20111111"),
@@ -110,6 +157,9 @@ def test_a_number_with_spaces_is_an_id_where_it_is_called_one() -> None:
     "text",
     [
         "Ratings: 4 5 3 4 5 5 4 3 2 4 5 3 4 5 5 4 1 2 4 5 4 4 5 3 2 4 5 4 5 3 5 4",
+        "THIS IS AWESOME STUFF! I am SO ANGRY. It's REALLY BAD. THANKS. WILL BUY AGAIN.",
+        "This is Ulla Meyering stuff, Anna BEST BUY, Dear CUSTOMER SERVICE,",
+        "600 123 456 000 000 stars, 612 345 678 € and part 06-12-34-56-78-06-98-76-54-32",
         "Order 4111111111111111 came on 12.05.2024.",
         "ISBN 978-3-16-148410-0, EAN 4006381333931",
         "It cost 1.234.567 EUR, or 1,234,567.00 dollars.",
@@ -178,7 +228,21 @@ def test_a_bare_number_counts_where_its_country_is_named() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["Regards" + " " * 50, "\n", "A", "1 ", "a@", ":", "Anna ", "[EMAIL_1]", "Dear A", "x@y.example ", "4" * 15],
+    [
+        "Regards" + " " * 50,
+        "\n",
+        "A",
+        "1 ",
+        "a@",
+        ":",
+        "Anna ",
+        "[EMAIL_1]",
+        "Dear A",
+        "x@y.example ",
+        "4" * 15,
+        "600 123 456 ",
+        "+1 2 ",
+    ],
 )
 def test_the_time_is_about_linear_in_the_text(piece: str) -> None:
     text = piece * (20_000 // len(piece))
