@@ -82,8 +82,9 @@ class Redaction:
     def _hide(self, values: Sequence[Any], known: Mapping[str, str]) -> tuple[list[Any], Mapping[str, str]]:
         """Values without personal data, those that have none the very same, and what the placeholders stand for."""
         searched = [opened(value) for value in values]
-        texts = [text for value in searched for text in texts_of(value)]
-        hidden = hide(texts, self.finder, known)
+        keyed = [pair for value in searched for pair in texts_of(value)]
+        texts = [text for _, text in keyed]
+        hidden = hide(texts, self.finder, known, [key for key, _ in keyed])
         if hidden.texts == texts:
             return list(values), hidden.values
         rest = iter(hidden.texts)

@@ -137,19 +137,23 @@ def _dumped(content: Any) -> str:
     return json.dumps(plain) if any("\ud800" <= char <= "\udfff" for char in text) else text
 
 
-def texts_of(value: Any) -> Iterator[str]:
-    """The texts in a value, in order; keys and long numbers of JSON among them."""
+def texts_of(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """The texts in a value, in order, each behind the key that it stands under; keys and long numbers of JSON, too."""
     match value:
         case str():
-            yield value
+            yield key, value
         case _Json(content=content):
-            yield from texts_of(content)
+            yield from texts_of(content, key)
+        case _Object():
+            for name, part in value:
+                yield key, name
+                yield from texts_of(part, name)
         case dict():
-            for part in value.values():
-                yield from texts_of(part)
+            for name, part in value.items():
+                yield from texts_of(part, name)
         case list() | tuple():
             for part in value:
-                yield from texts_of(part)
+                yield from texts_of(part, key)
 
 
 def map_texts(value: Any, change: Callable[[str], str]) -> Any:

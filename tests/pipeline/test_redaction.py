@@ -34,6 +34,27 @@ def test_values_are_searched_at_any_depth(array: pa.Array, clean: list[object]) 
 
 
 @pytest.mark.parametrize(
+    ("value", "clean"),
+    [
+        (
+            {"name": "Ulla Meyer", "phone": "600123456", "mail": MAIL},
+            {"name": "[NAME_1]", "phone": "[PHONE_1]", "mail": "[EMAIL_1]"},
+        ),
+        ({"phone": 34600123456, "total": 34600123457}, {"phone": "[PHONE_1]", "total": 34600123457}),
+        ({"customer": {"phoneNumbers": ["600123456"]}}, {"customer": {"phoneNumbers": ["[PHONE_1]"]}}),
+        ({"said": "Dear Anna Schmidt, hello"}, {"said": "Dear [NAME_1], hello"}),
+        ({"stars": "600123456", "text": "I paid 600123456"}, {"stars": "600123456", "text": "I paid 600123456"}),
+        ({"phone": "It was loud all day, and we then counted to 612345678 and back."}, None),
+    ],
+    ids=str,
+)
+def test_a_key_says_what_its_value_is(value: dict[str, object], clean: object) -> None:
+    assert json.loads(hidden(pa.array([json.dumps(value)]))[0].as_py()) == (clean or value)
+    if not any(isinstance(part, int) for part in value.values()):
+        assert hidden(pa.array([value])).to_pylist() == [clean or value]
+
+
+@pytest.mark.parametrize(
     ("text", "clean"),
     [
         (f'{{"n": {"7" * 5000}, "to": "{MAIL}"}}', f'{{"n": {"7" * 5000}, "to": "[EMAIL_1]"}}'),

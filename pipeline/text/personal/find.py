@@ -15,6 +15,13 @@ from pipeline.text.personal.spelling import spelt
 
 _MANY_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
 
+_FIELD_CHARS = 60
+"""A longer value is prose, which says itself what its numbers are."""
+_KEY_CHARS = 40
+_BETWEEN_WORDS = re.compile(r"(?<=[a-zß-ÿ])(?=[A-ZÀ-Þ])|[\W_]+")
+_NO_CUES = {"", "text"}
+"""As keys; said to somebody it is "text me on ..."."""
+
 
 @dataclass(frozen=True)
 class Finder:
@@ -28,14 +35,16 @@ class Finder:
     kinds: tuple[Kind, ...] = ALL_KINDS
     regions: tuple[str, ...] = ()
 
-    def find(self, text: str) -> list[Found]:
-        """What there is, in the order of the text, never overlapping: of two that overlap the first of `Kind` wins."""
-        usual = spelt(text)
-        found = [
-            Found(one.kind, *usual.span(one.start, one.end))
-            for recognise in self._asked(usual.text)
-            for one in recognise(usual.text)
-        ]
+    def find(self, text: str, key: str = "") -> list[Found]:
+        """What there is, in the order of the text, never overlapping: of two that overlap the first of `Kind` wins.
+
+        Args:
+            key: what the text stands under: it may be what makes digits a phone number.
+        """
+        found = self._read(text)
+        if said := _said(key) if key and len(text) <= _FIELD_CHARS else "":
+            shifted = (Found(f.kind, f.start - len(said), f.end - len(said)) for f in self._read(said + text))
+            found += [one for one in shifted if one.start >= 0]
         if not found:
             return found
         kept: list[Found] = []
@@ -46,6 +55,15 @@ class Finder:
             if free:
                 kept.insert(place, one)
         return kept
+
+    def _read(self, text: str) -> list[Found]:
+        """What each recogniser finds."""
+        usual = spelt(text)
+        return [
+            Found(one.kind, *usual.span(one.start, one.end))
+            for recognise in self._asked(usual.text)
+            for one in recognise(usual.text)
+        ]
 
     def _asked(self, text: str) -> Iterator[Callable[[str], Iterable[Found]]]:
         """The recognisers of the kinds whose marks the text has; most texts have none but words."""
@@ -64,6 +82,12 @@ class Finder:
 
     def _phones(self, text: str) -> Iterator[Found]:
         return phones(text, self.regions or DEFAULT_REGIONS, own=bool(self.regions))
+
+
+def _said(key: str) -> str:
+    """A key as somebody says it before its value: "phone number: " of `phone_number` and `phoneNumber`."""
+    words = _BETWEEN_WORDS.sub(" ", key[-_KEY_CHARS:]).strip()
+    return "" if words.lower() in _NO_CUES else f"{words}: "
 
 
 _RANK = {kind: rank for rank, kind in enumerate(ALL_KINDS)}

@@ -33,7 +33,9 @@ class Hidden:
     values: Mapping[str, str]
 
 
-def hide(texts: Sequence[str], finder: Finder, known: Mapping[str, str] | None = None) -> Hidden:
+def hide(
+    texts: Sequence[str], finder: Finder, known: Mapping[str, str] | None = None, keys: Sequence[str] = ()
+) -> Hidden:
     """Replace the personal data of a row's texts, equal values by equal placeholders.
 
     A value that was found is replaced wherever else the texts have it, and of a name that was found each part. What
@@ -41,8 +43,10 @@ def hide(texts: Sequence[str], finder: Finder, known: Mapping[str, str] | None =
 
     Args:
         known: placeholders that are given already, with their values.
+        keys: what each of the texts stands under, where any does.
     """
-    found = [finder.find(text) for text in texts]
+    keys = keys or [""] * len(texts)
+    found = list(map(finder.find, texts, keys))
     if not known and not any(found):
         return Hidden(list(texts), {})
     row = _Row(texts, dict(known or {}))
@@ -54,7 +58,7 @@ def hide(texts: Sequence[str], finder: Finder, known: Mapping[str, str] | None =
         for i, spans in enumerate(cut):
             hidden[i] = row.replaced(hidden[i], spans)
         hidden = [row.swept(text) for text in hidden]
-        found = [finder.find(text) for text in hidden]
+        found = list(map(finder.find, hidden, keys))
     return Hidden([row.swept(text) for text in hidden] if known else hidden, row.values)
 
 
