@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from jobs.adapting.packing import Lesson
-from jobs.adapting.targets import GoldColumns, Target
+from jobs.adapting.targets import YES_NO, GoldColumns, Target
 from pipeline.decoding import Choice
 from pipeline.elements import Question
 from pipeline.engines.vllm_engine import label_ids
@@ -93,15 +93,7 @@ def read_rows(
                 {field: row[column] for field, column in fields.items() if row[column] is not None}
             )
             task.check(record)
-            targets = {
-                question.name: target
-                for question in task.questions(record)
-                if (target := columns.target(question, row)) is not None
-            }
-            for question in task.questions(record):
-                if question.name in targets:
-                    _check_labels(question, targets[question.name])
-                    prompter.request(question)
+            targets = _targets(list(task.questions(record)), columns, row, prompter)
         except (ValidationError, RowError):
             left["not a valid row, or too long"] += 1
             continue
@@ -121,9 +113,26 @@ def read_rows(
     return found, dict(left)
 
 
-def _check_labels(question: Question, target: Target) -> None:
-    if isinstance(question.decoding, Choice) and not set(target) <= set(question.decoding.labels):
-        raise LookupError(question.name)
+def _targets(
+    questions: Sequence[Question], columns: GoldColumns, row: Mapping[str, Any], prompter: Prompter
+) -> dict[str, Target]:
+    """The answers that a row has; its prompts are made to see that they can be.
+
+    Raises:
+        LookupError: for a label that the task does not have.
+        ValueError: for a rating that is no number.
+        RowError: for a prompt that is too long.
+    """
+    targets = {q.name: target for q in questions if (target := columns.target(q, row)) is not None}
+    asked = [question for question in questions if question.name in targets]
+    whether = {q.name for q in asked if isinstance(q.decoding, Choice) and q.decoding.labels == YES_NO}
+    if whether and (columns.listed(row) or set()) - whether:
+        raise LookupError(columns.label)
+    for question in asked:
+        if isinstance(question.decoding, Choice) and not set(targets[question.name]) <= set(question.decoding.labels):
+            raise LookupError(question.name)
+        prompter.request(question)
+    return targets
 
 
 def weighted(lessons: Sequence[Lesson], rows: Sequence[GoldRow], balance: float) -> list[Lesson]:

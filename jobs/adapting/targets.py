@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,13 +65,18 @@ class GoldColumns:
             return None if label in (None, "") else {str(label): 1.0}
         return self._of_ratings(row)
 
+    def listed(self, row: Mapping[str, Any]) -> set[str] | None:
+        """Which labels of several apply, an empty list: none; None where the row does not say."""
+        value = row.get(self.label) if self.label else None
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        parts = value if isinstance(value, list) else str(value).split(";")
+        return {str(part).strip() for part in parts} - {""}
+
     def _whether(self, name: str, decoding: Choice, row: Mapping[str, Any]) -> Target | None:
         """A yes-or-no question about one label of several: the gold lists those that apply."""
-        listed = row.get(self.label) if self.label and decoding.labels == YES_NO else None
-        if listed is None:
-            return None
-        names = {part.strip() for part in listed.split(";")} if isinstance(listed, str) else set(listed)
-        return {"yes" if name in names else "no": 1.0}
+        listed = self.listed(row) if decoding.labels == YES_NO else None
+        return None if listed is None else {"yes" if name in listed else "no": 1.0}
 
     def _of_ratings(self, row: Mapping[str, Any]) -> Target | None:
         """Shares of positive and negative: a rating half way to the scale's end, or beyond, counts whole."""
@@ -108,7 +113,7 @@ def find_columns(names: Mapping[str, Any], given: Mapping[str, str | None], rows
         given: role → column that the user named.
 
     Raises:
-        UsageError: if there are none, or not the one named.
+        UsageError: if there are none, or not the one named, or ratings are all there is and their middle is unknown.
     """
     found: dict[str, str | None] = {}
     for role in ("label", "rating", "ratings", "answer"):
@@ -122,12 +127,20 @@ def find_columns(names: Mapping[str, Any], given: Mapping[str, str | None], rows
     if not any(found.values()):
         hint = f"name it with --label, --rating or --answer; there is: {', '.join(names)}"
         raise UsageError("the gold has no answers to learn from", hint)
-    ratings = (_number(row.get(found["rating"])) for row in rows) if found["rating"] else ()
-    return GoldColumns(found["label"], found["rating"], found["ratings"], found["answer"], _end(ratings))
+    given_ratings = [number for row in rows for number in _ratings_in(row, found["rating"], found["ratings"])]
+    if not (found["label"] or found["answer"]) and given_ratings and min(given_ratings) >= 0:
+        hint = "ratings to learn from are on -n … n: subtract the middle of their scale"
+        raise UsageError("no rating is below 0: where is neutral?", hint)
+    end = float(max([1, *(math.ceil(abs(rating)) for rating in given_ratings)]))
+    return GoldColumns(found["label"], found["rating"], found["ratings"], found["answer"], end)
 
 
-def _end(ratings: Iterable[float]) -> float:
-    return float(max([1, *(math.ceil(abs(rating)) for rating in ratings if math.isfinite(rating))]))
+def _ratings_in(row: Mapping[str, Any], rating: str | None, ratings: str | None) -> Iterator[float]:
+    """The numbers among a row's ratings, mean and single ones."""
+    singles = row.get(ratings) if ratings else None
+    for value in (row.get(rating) if rating else None, *(singles if isinstance(singles, list) else [singles])):
+        if math.isfinite(number := _number(value)):
+            yield number
 
 
 def _number(value: Any) -> float:

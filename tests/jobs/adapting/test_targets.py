@@ -45,6 +45,35 @@ def test_where_there_is_a_label_the_rating_may_be_anything() -> None:
     assert math.isnan(columns.mean_rating(row))
 
 
+@pytest.mark.parametrize(
+    "row", [{"gold_rating": 5.0}, {"gold_rating": "0"}, {"gold_ratings": [1, 4]}, {"gold_rating": None, "ratings": [3]}]
+)
+def test_ratings_whose_middle_is_unknown_are_refused(row: dict[str, object]) -> None:
+    names = {"rating": "gold_rating", "ratings": next((name for name in row if name.endswith("ratings")), None)}
+    given = {role: name for role, name in names.items() if name in row}
+    with pytest.raises(UsageError, match="where is neutral"):
+        find_columns(dict.fromkeys(row), given, [row])
+    assert find_columns(dict.fromkeys([*row, "gold_label"]), given, [row]).label == "gold_label"
+
+
+def test_single_ratings_say_where_the_scale_ends() -> None:
+    rows = [{"gold_ratings": [-3, 1]}, {"gold_ratings": None}]
+    assert find_columns(dict.fromkeys(rows[0]), {"ratings": "gold_ratings"}, rows).end == 3
+
+
+def test_labels_that_the_task_does_not_have_leave_their_row_out_where_several_apply_too() -> None:
+    labels = ["late; broken", ["late"], [], "late; lost", ["lost"], 3, 4, "", None]
+    rows = [{"text": str(i), "gold_label": label} for i, label in enumerate(labels)]
+    task = make_task(
+        find_task("classify"), {"label": ["late", "broken", "3"], "multi": True}, None, Model("m", None, "m")
+    )
+    teacher = Teacher(task, RULES, tokenizer=None, end=0)
+    found, left = read_rows(task, teacher, rows, find_columns(dict.fromkeys(rows[0]), {}, rows), {"text": "text"})
+    applies = [{name for name, shares in gold.targets.items() if shares == {"yes": 1.0}} for gold in found]
+    assert applies == [{"late", "broken"}, {"late"}, set(), {"3"}]
+    assert left == {"a label that the task does not have": 3, "no answer": 2}
+
+
 def test_a_struct_is_learnt_as_json() -> None:
     columns = GoldColumns(None, None, None, "gold_answer")
     question = Question("answer", Chat(()), Json("{}", 100))
