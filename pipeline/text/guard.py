@@ -15,32 +15,40 @@ import string
 import tomllib
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import regex  # type: ignore[import-untyped]
 
-VERSION = 3
+VERSION = 4
 """Raise it when the rules change: they decide what is read, and so answers."""
 
 _MAX_CHARS = 100_000
 """Of a text; what comes after is looked at no more."""
-_INVISIBLE = dict.fromkeys([0x200B, 0x2060, 0xFEFF, 0x00AD, 0x180E, *range(0xE0000, 0xE0080)])
+_INVISIBLE = dict.fromkeys(
+    [0x00AD, 0x034F, 0x180E, *range(0x200B, 0x2010), *range(0x2060, 0x2065), 0xFEFF, *range(0xE0000, 0xE0080)]
+)
+_WRAPPED_LINES = 4
+"""So many lines may be one order."""
 
 _LABELS = "positive|negative|neutral|mixed"
 _ANSWER = r"(?:sentiment|label|answer|output|classification|category)"
 _STRUCTURES = tuple(
     regex.compile(pattern, regex.IGNORECASE | regex.DOTALL)
     for pattern in (
-        r"<\|[a-z_]{2,20}\|>(?:\s*(?:system\n[^\n<]{0,2000}|assistant\n[^\s<]{0,100}|user\n))?",
+        r"<\|[a-z_]{2,20}\|>(?:\s*(?:system\n(?:[^<]{0,2000}(?=<\|)|[^\n<]{0,2000})|assistant\n[^\s<]{0,100}|user\n))?",
         r"\[/INST\].{0,2000}?\[INST\]|<<SYS>>.{0,2000}?<</SYS>>|</?s>|\[/?INST\]|<</?SYS>>",
         rf"\b({_LABELS})\b(?:\W{{1,3}}\1\b){{2,}}",
         r"<(?:start|end)_of_turn>(?:model\n[^\s<]{0,100}|user\n)?",
         r'"?\s*[}\]]\s*,?\s*\{\s*"(?:role|content|system|answer|label|output|sentiment|instructions?)"\s*:.{0,2000}[}\]]',
     )
 )
-_ORDERING_TURN = regex.compile(r"(?im)^[^\S\n]*(?:system|assistant|developer)\s*:[^\n]*$")
+_ORDERING_TURN = regex.compile(
+    r"(?im)^[^\S\n]*(?:system|assistant|developer)\s*:[^\n]*"
+    r"(?:(?:\n[^\n]+){1,4}?(?=\n[^\S\n]*(?:system|assistant|developer|user|human)\s*:))?$"
+)
 _OTHER_TURN = regex.compile(r"(?im)^[^\S\n]*(?:user|human)\s*:")
 _FORGED_ANSWER = regex.compile(
     rf"(?im)^\W{{0,5}}{_ANSWER}\s*[:=]\s*(?:(?:{_LABELS})\b|[\p{{L}}\p{{N}}_-]{{1,30}}\W{{0,3}}$)"
@@ -95,7 +103,42 @@ def _without_orders(text: str) -> str:
     several = len(_SEVERAL_ANSWERS.findall(text)) > 1
     text = (_SEVERAL_ANSWERS if several else _FORGED_ANSWER).sub("\n", text)
     text = _ENCODED.sub(lambda found: "\n" if _decoded(found.group()) else found.group(), text)
-    return "".join(passage for passage in _BORDER.split(text) if not _is_order(passage))
+    return "".join(_without_order_passages(_BORDER.split(text)))
+
+
+def _without_order_passages(passages: Sequence[str]) -> Iterator[str]:
+    """Those that are no order, nor the rest of one in the next lines, which begin small or have a trigger."""
+    place = 0
+    while place < len(passages):
+        if not (length := _order_length(passages, place)):
+            yield passages[place]
+        place += length or 1
+        while length and _is_wrapped(passages, place - 1) and _is_rest(passages[place]):
+            place += 1
+
+
+def _is_rest(passage: str) -> bool:
+    return passage.lstrip()[0].islower() or _triggers().search(passage.lower()) is not None
+
+
+def _order_length(passages: Sequence[str], place: int) -> int:
+    """How many passages from here on are one order, their lines taken together; 0: this one is no order's first."""
+    if _is_order(passages[place]):
+        return 1
+    for end in range(place + 2, place + _WRAPPED_LINES + 1):
+        if not _is_wrapped(passages, end - 2):
+            return 0
+        if _is_order(" ".join(map(str.strip, passages[place:end]))):
+            rest = " ".join(map(str.strip, passages[place + 1 : end]))
+            return 0 if _is_order(rest) else end - place
+    return 0
+
+
+def _is_wrapped(passages: Sequence[str], place: int) -> bool:
+    """Whether a passage ends with its line only, without a stop, and the next line goes on."""
+    if not passages[place].endswith("\n") or place + 1 == len(passages):
+        return False
+    return bool(passages[place].strip() and passages[place + 1].strip())
 
 
 def _decoded(word: str) -> str | None:
@@ -123,7 +166,7 @@ def _triggers() -> "re.Pattern[str]":
     """Any trigger, by `re` and with those of one first letter together: three times as fast as one search for each."""
     found: dict[str, list[str]] = defaultdict(list)
     for trigger in sorted(_rules()["triggers"]):
-        found[trigger[0]].append(re.escape(trigger[1:]))
+        found[trigger[0]].append(re.escape(trigger[1:]).replace(r"\ ", r"\s"))
     parts = [f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in found.items()]
     return re.compile("|".join([*parts, rf"\b(?:{'|'.join(_rules()['trigger_words'])})\b"]))
 
