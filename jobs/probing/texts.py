@@ -43,6 +43,9 @@ class Axis(BaseModel):
             for group, words in self.groups.items():
                 if missing := [name for slots in words for name in wanted if not {name, _low(name)} & set(slots)]:
                     raise ValueError(f"axis {self.name!r}, group {group!r}: slot {missing[0]!r} of {template!r}")
+        told = [[group for group, words in self.groups.items() if words], *(by_group for _, by_group in self.said)]
+        if max(map(len, told)) < 2:
+            raise ValueError(f"axis {self.name!r} has one group: there is nothing to hold it against")
         return self
 
     def variants(self) -> Iterator["Variant"]:
@@ -60,6 +63,13 @@ class _Set(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     axes: list[Axis] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _named_apart(self) -> Self:
+        names = [axis.name for axis in self.axes]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two axes are called {twice[0]!r}")
+        return self
 
 
 @dataclass(frozen=True)

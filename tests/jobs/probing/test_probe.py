@@ -54,8 +54,14 @@ def test_the_set_has_hundreds_of_pairs_and_every_sentence_in_every_group() -> No
         ("axes = []", "axes"),
         ('[[axes]]\nname = "x"', "needs either"),
         (
-            '[[axes]]\nname = "x"\ntemplates = [["neutral", "{b}"]]\n[axes.groups]\ng = [{a = "1"}]',
+            '[[axes]]\nname = "x"\ntemplates = [["neutral", "{b}"]]\n[axes.groups]\ng = [{a = "1"}]\nh = [{b = "1"}]',
             "slot 'b'",
+        ),
+        ('[[axes]]\nname = "x"\nsaid = [["neutral", {a = "1", b = "2"}]]\n' * 2, "two axes are called 'x'"),
+        ('[[axes]]\nname = "x"\nsaid = [["neutral", {a = "1"}], ["neutral", {b = "2"}]]', "'x' has one group"),
+        (
+            '[[axes]]\nname = "x"\ntemplates = [["neutral", "{a}"]]\n[axes.groups]\ng = [{a = "1"}, {a = "2"}]\nh = []',
+            "'x' has one group",
         ),
         ("nonsense", "cannot use"),
     ],
