@@ -95,7 +95,8 @@ def uncertain(
     """Write the rows worth labelling next: uncertain ones that differ. Fill in gold_label, then `textmill finetune`."""
     from jobs.adapting.uncertain import write_uncertain
 
-    file = to or output.with_name(f"{output.name}.to_label.csv")
+    folder = output.expanduser().absolute()  # "." has no name
+    file = to or folder.with_name(f"{folder.name}.to_label.csv")
     print(f"{write_uncertain(output, file, n)} rows to label in {file}")
 
 

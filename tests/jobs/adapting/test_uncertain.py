@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from jobs.adapting.gold_rows import from_cell, read_gold_rows, to_cell
 from jobs.adapting.uncertain import choose_diverse, write_uncertain
+from tests.jobs.test_cli import invoke
 
 
 @given(st.text(min_size=1))
@@ -28,3 +29,11 @@ def test_rows_of_a_run_are_written_once_each(run, write_parquet, tmp_path: Path)
     rows = read_gold_rows(file)
     assert {row["text"] for row in rows} == {"=1+1", "Fine, really"}
     assert all(row["gold_label"] is None and row["label"] for row in rows)
+
+
+def test_the_folder_may_be_the_one_where_one_is(run, write_parquet, tmp_path: Path, monkeypatch) -> None:
+    run(write_parquet({"text": ["Fine"]}))
+    monkeypatch.chdir(tmp_path / "out")
+    code, out, _ = invoke("uncertain", ".")
+    assert (code, (tmp_path / "out.to_label.csv").is_file()) == (0, True)
+    assert "1 rows to label" in out
