@@ -1,6 +1,6 @@
 """The rows of a run that an id names: what was read of them, what was written, and where they came from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,13 @@ def _changed(info: FileInfo) -> str | None:
     return None if size == info.size_bytes else "was changed since the run"
 
 
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as JSON can hold them; what is not UTF-8 with marks in its place."""
-    return {name: v.decode(errors="replace") if isinstance(v, bytes) else v for name, v in values.items()}
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it, at any depth; what is not UTF-8 with marks in its place."""
+    match value:
+        case bytes():
+            return value.decode(errors="replace")
+        case dict():
+            return {name: plain(part) for name, part in value.items()}
+        case list() | tuple():
+            return [plain(part) for part in value]
+    return value

@@ -9,6 +9,7 @@ import pytest
 
 from jobs.explaining.explain import explain
 from jobs.explaining.explained import Explained
+from jobs.explaining.rows import plain
 from pipeline.errors import UsageError
 from tests.jobs.outputs import rewrite
 from tests.jobs.test_cli import invoke
@@ -92,6 +93,11 @@ def test_the_terminal_gets_no_control_characters_and_no_markup(reviews: Path, tm
     code, out, _ = invoke("explain", tmp_path / "out", "--id", "d", "--json")
     assert code == 0
     assert json.loads(out)[0]["read"]["text"] == TEXTS[3]
+
+
+def test_bytes_that_are_no_text_are_told_at_any_depth() -> None:
+    told = plain({"a": b"\xff", "b": [b"x\xff", None], "c": {"d": (1, b"y")}})
+    assert told == {"a": "\ufffd", "b": ["x\ufffd", None], "c": {"d": [1, "y"]}}
 
 
 def test_rounds_and_several_results_a_row(run, write_parquet, tmp_path: Path) -> None:
