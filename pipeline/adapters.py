@@ -4,6 +4,7 @@ vLLM serves LoRA on a CPU at less than half the speed, and a merged model at all
 """
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,9 @@ from pipeline.requests import Prompter
 from pipeline.task import AnyTask
 from schemas.adapter import CALIBRATION_NAME, CARD_NAME, PEFT_NAME, WEIGHTS_NAME, AdapterCard
 from schemas.manifest import AdapterUse
+
+_LIBRARIES_BYTES = 600_000_000
+"""Of torch, transformers and peft, loaded."""
 
 
 def read_card(folder: Path) -> AdapterCard:
@@ -134,6 +138,20 @@ def _run_merge(base: Path, adapter: Path, out: Path) -> None:
     """In a process of its own, for it needs much memory and is not wanted afterwards."""
     command = [sys.executable, "-m", "pipeline.merge_adapter", str(base), str(adapter), str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode < 0:
+        said = f"could not merge the adapter: killed by signal {-done.returncode}"
+        raise RunError(said, f"it needs about {_merge_bytes(base) / 1e9:.1f} GB of memory")
     if done.returncode:
         last = (done.stderr.strip() or "no reason given").splitlines()[-1]
-        raise RunError(f"could not merge the adapter: {last}", "pip install 'textmill[cpu,train]'")
+        is_missing = last.startswith(("ModuleNotFoundError", "ImportError"))
+        raise RunError(
+            f"could not merge the adapter: {last}", "pip install 'textmill[cpu,train]'" if is_missing else ""
+        )
+
+
+def _merge_bytes(base: Path) -> int:
+    """What a merge takes, about: all weights in float32, whatever they are kept in, and the libraries."""
+    kept = sum(file.stat().st_size for file in base.glob("*.safetensors"))
+    config = json.loads((base / "config.json").read_bytes())
+    is_single = config.get("dtype", config.get("torch_dtype")) in (None, "float32")
+    return kept * (1 if is_single else 2) + _LIBRARIES_BYTES
