@@ -122,7 +122,8 @@ def learn(plans: Sequence[Plan], aim: Aim, run_plan: RunPlan) -> Learnt:
     delta = aim.delta / (len(plans) - 1) / (len(own) + 1)
     gates = tuple(_gate(rows, model, own, risk, delta) for model in range(len(plans) - 1))
     kept = sum(any(_keeps(gate, row, i) for i, gate in enumerate(gates)) for row in rows)
-    return Learnt(gates, len(rows), kept / max(1, len(rows)), tally)
+    num_drawn = len(judged[-1])
+    return Learnt(gates, num_drawn, kept / max(1, num_drawn), tally)
 
 
 def _own(parts: Sequence[Part], aim: Aim, sample: int, risk: float, delta: float) -> list[str]:

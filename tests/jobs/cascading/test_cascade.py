@@ -162,6 +162,11 @@ def test_a_budget_is_spent_once_and_a_sample_without_answers_proves_nothing(run,
     assert run(file, cascade=CASCADE, target=0.9).cascade.proven
 
 
+def test_rows_without_a_result_count_as_drawn(run, write_parquet) -> None:
+    manifest = run(write_parquet({"text": [None, "text"] * 100}), cascade=CASCADE, target=0.9, cascade_sample=100)
+    assert manifest.cascade.sample == 100
+
+
 def test_models_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def prepare(config: JobConfig, *_: object) -> SimpleNamespace:
         plan, where = SimpleNamespace(task=SimpleNamespace(judges=True)), SimpleNamespace(shares_memory=True)
