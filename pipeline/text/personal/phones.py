@@ -33,6 +33,8 @@ _MOBILE = re.compile(r"0[67]\d{8}\Z|07\d{9}\Z|01[567]\d{8,9}\Z")
 """Bare, yet hardly anything but a mobile number: of France, Britain, Germany."""
 _THREE_BY_THREE = re.compile(r"[6-9]\d\d \d{3} \d{3}\Z")
 """As Spain and Portugal write numbers, and few write hundreds of millions."""
+_FORM = re.compile(r"\(?0|\(?\d{3}\)?[ \-]\d{3}-\d{4}\Z|[6-9]\d\d \d{3} \d{3}\Z|[69]\d\d(?: \d\d){3}\Z")
+"""As numbers are written that other digits follow and nothing announces: elsewhere most such digits count things."""
 _BY_PAIRS = re.compile(r"0[1-9](?: \d\d){4}\Z")
 """As France does; with the beginning of the next number it would be one of Germany."""
 _DIGITS = range(7, 16)
@@ -53,8 +55,7 @@ def phones(text: str, regions: Sequence[str], own: bool) -> Iterator[Found]:
         value = _balanced(match.group())
         start = match.start() + match.group().index(value)
         context = _Context(is_reference(text, start), _CUE.search(before(text, start)) is not None, regions, own)
-        candidates = [value, *(_shorter(value, regions) if context.is_cued or not _NO_PHONE.match(value) else ())]
-        number = next(filter(context.has, candidates), "")
+        number = next(filter(context.has, _candidates(value, context)), "")
         if number:
             yield Found(Kind.PHONE, start, start + len(number))
         position = start + len(number) if number else match.end()
@@ -65,6 +66,15 @@ def _balanced(value: str) -> str:
     while value.endswith("(") or (value.count("(") != value.count(")") and value.startswith("(")):
         value = value[1:] if value.startswith("(") else value[:-1]
     return value
+
+
+def _candidates(value: str, context: "_Context") -> Iterator[str]:
+    """What may be the number: all of it, or less."""
+    yield value
+    if context.is_cued or value.startswith("+"):
+        yield from _shorter(value, context.regions)
+    elif not _NO_PHONE.match(value):
+        yield from filter(_FORM.match, _shorter(value, context.regions))
 
 
 def _shorter(value: str, regions: Sequence[str]) -> list[str]:

@@ -157,6 +157,7 @@ def test_a_number_with_spaces_is_an_id_where_it_is_called_one() -> None:
     "text",
     [
         "Ratings: 4 5 3 4 5 5 4 3 2 4 5 3 4 5 5 4 1 2 4 5 4 4 5 3 2 4 5 4 5 3 5 4",
+        "We sold 415 555 2671 30 of them and 212 555 0123 9 more",
         "THIS IS AWESOME STUFF! I am SO ANGRY. It's REALLY BAD. THANKS. WILL BUY AGAIN.",
         "This is Ulla Meyering stuff, Anna BEST BUY, Dear CUSTOMER SERVICE,",
         "600 123 456 000 000 stars, 612 345 678 € and part 06-12-34-56-78-06-98-76-54-32",
