@@ -43,7 +43,7 @@ def compare(
     ] = 0.2,
     max_failed: Annotated[float, typer.Option(min=0, max=1, help="By how much more of the rows may fail.")] = 0.01,
     max_check_drop: Annotated[
-        float, typer.Option(min=0, max=1, help="By how much fewer results may pass a check.")
+        float, typer.Option(min=0, max=1, help="By how much fewer results may pass a check, or have an answer.")
     ] = 0.05,
     max_slowdown: Annotated[
         float | None,
@@ -53,8 +53,8 @@ def compare(
 ) -> None:
     """Compare two runs of one task: answers, failures, checks, speed, and what was set differently.
 
-    Ends with exit code 4 if a figure of RUN_B is beyond its bound and chance does not explain it (p < 0.01, all figures
-    together), for use after a change of model or prompt.
+    For use after a change of model or prompt. Ends with exit code 4 if a figure of RUN_B is beyond its bound and chance
+    does not explain it: p < 0.01, all figures together; flipped rows by a 95 % interval, each column by itself.
     """
     from jobs.comparing.compare import compare as compare_runs
     from jobs.comparing.compare_view import print_comparison
