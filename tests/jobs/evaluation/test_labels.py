@@ -72,6 +72,14 @@ def test_intervals_are_seeded_and_hold_the_value() -> None:
     assert accuracy.high - accuracy.low == pytest.approx(2 * error, rel=0.15)
 
 
+def test_a_label_that_a_resample_does_not_have_says_nothing_about_it() -> None:
+    """Or else the interval of a perfect classifier with rare labels would end far below 1."""
+    numbers = [0] * 48 + [1, 2]
+    found = labelled(numbers, numbers).figures(Resampling(200))
+    for name in ("macro_f1", "macro_recall"):
+        assert (found[name].low, found[name].value, found[name].high) == (1, 1, 1)
+
+
 def test_a_slice_has_its_own_rows_only() -> None:
     rows = labelled([0, 0, 1, 1], [0, 1, 1, 1])
     some = rows.among(np.array([True, True, False, False]))

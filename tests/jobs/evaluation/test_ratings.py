@@ -67,3 +67,9 @@ def test_one_human_is_compared_with_the_others() -> None:
 
 def test_single_ratings_have_no_ceiling() -> None:
     assert human_ceiling([[1.0], None, []], SCALE, seed=0) is None
+
+
+def test_single_ratings_that_are_missing_are_not_negative() -> None:
+    whole = [[1.0, 2.0], [2.0, 2.5], [-2.0, -1.0]]
+    holed = [[1.0, None, 2.0], [2.0, 2.5, float("nan")], [-2.0, -1.0], [1.0, None]]
+    assert human_ceiling(holed, SCALE, seed=0) == human_ceiling(whole, SCALE, seed=0)
