@@ -19,9 +19,11 @@ GoldOption = Annotated[
 ]
 OnOption = Annotated[str, typer.Option(help="Column that says which gold belongs to which result.")]
 LabelOption = Annotated[
-    str | None, typer.Option(help="Column of gold labels. [default: gold_label, human_label, category]")
+    str | None, typer.Option(help="Column of gold labels, or none. [default: gold_label, human_label, category]")
 ]
-RatingOption = Annotated[str | None, typer.Option(help="Column of mean human ratings. [default: human_rating]")]
+RatingOption = Annotated[
+    str | None, typer.Option(help="Column of mean human ratings, or none. [default: human_rating]")
+]
 ScaleOption = Annotated[
     str | None,
     typer.Option(help="Ends of the rating scale as LOW:HIGH; its middle is neutral. [default: by the ratings]"),

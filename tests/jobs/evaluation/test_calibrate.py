@@ -1,6 +1,7 @@
 """Calibrations: fitted, held to their prompts, used without a question asked."""
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +61,16 @@ def test_rows_of_one_text_fall_into_one_fold() -> None:
     folds = folds_of(list(texts), 5, seed=0)
     assert set(folds) == set(range(5))
     assert all(len(set(folds[texts == text])) == 1 for text in texts)
+
+
+def test_folds_take_no_memory_for_the_longest_text_and_texts_may_be_null() -> None:
+    texts = ["long " * 20_000, None, *map(str, range(2000))]
+    tracemalloc.start()
+    folds = folds_of(texts, 5, seed=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (len(folds), set(folds)) == (2002, set(range(5)))
+    assert peak < 2_000_000
 
 
 @pytest.fixture
