@@ -13,6 +13,13 @@ from jobs.cli.job_commands import GATE_FAILED, JsonOption
 from jobs.settings import parse_pairs
 from pipeline.errors import UsageError
 
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
+
+
 OutputArgument = Annotated[Path, typer.Argument(help="The output folder of a run.")]
 GoldOption = Annotated[
     Path | None, typer.Option(help="Parquet file with the gold. [default: columns of the results]", metavar="FILE")
@@ -29,9 +36,12 @@ ScaleOption = Annotated[
     typer.Option(help="Ends of the rating scale as LOW:HIGH; its middle is neutral. [default: by the ratings]"),
 ]
 NeutralOption = Annotated[
-    float, typer.Option(help="Where only ratings are given: nearer to the scale's middle than this is neutral.", min=0)
+    float,
+    typer.Option(
+        help="Where only ratings are given: nearer to the scale's middle than this is neutral.", min=0, callback=_finite
+    ),
 ]
-SeedOption = Annotated[int, typer.Option(help="Of whatever is drawn.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Of whatever is drawn.")]
 
 
 def evaluate(
@@ -71,7 +81,7 @@ def evaluate(
     from jobs.evaluation import EvaluationSettings, write_evaluation
     from jobs.evaluation import evaluate as evaluate_run
     from jobs.evaluation.bootstrap import Resampling
-    from jobs.evaluation.evaluate import worse_than
+    from jobs.evaluation.gates import worse_than
     from jobs.evaluation.printed import print_evaluation
 
     bounds = _bounds("--min", least or []), _bounds("--max", most or [])
@@ -133,7 +143,8 @@ def calibrate(
     settings = EvaluationSettings(gold, on, columns, (), _scale(scale), neutral, Resampling(0, seed))
     now = datetime.now(UTC)
     found = calibrate_batch(output, now) if batch else fit(output, settings, now)
-    file = to or output.with_name(f"{output.name}.calibration.json")
+    folder = output.expanduser().resolve()
+    file = to or folder.with_name(f"{folder.name}.calibration.json")
     write_calibration(file, found)
     print_calibration(Console(highlight=False, markup=False), found, file)
 

@@ -1,7 +1,6 @@
 """The evaluation of a run, put together and written beside its results."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -178,18 +177,3 @@ def write_evaluation(output: Path, evaluation: Evaluation) -> Path:
     finally:
         scratch.unlink(missing_ok=True)
     return file
-
-
-def worse_than(
-    headline: dict[str, Figure], least: Sequence[tuple[str, float]], most: Sequence[tuple[str, float]]
-) -> list[str]:
-    """Which bounds are not kept, in a line each.
-
-    Raises:
-        UsageError: for a figure that there is none of.
-    """
-    for name, _ in (*least, *most):
-        if name not in headline:
-            raise UsageError(f"there is no figure {name!r}", f"there are: {', '.join(headline)}")
-    low = [f"{n} is {headline[n].value:.3f}, below {bound:g}" for n, bound in least if headline[n].value < bound]
-    return low + [f"{n} is {headline[n].value:.3f}, above {bound:g}" for n, bound in most if headline[n].value > bound]

@@ -163,6 +163,22 @@ def test_too_little_gold_is_too_little(run, write_parquet, tmp_path: Path) -> No
     assert (code, "too few" in err) == (2, True)
 
 
+def test_the_run_of_a_cascade_is_not_calibrated(run, write_parquet, tmp_path: Path) -> None:
+    """What would be fitted on the rows of several models is refused."""
+    file = write_parquet({"text": [f"Text number {i}." for i in range(60)], "gold_label": ["neutral", "mixed"] * 30})
+    run(file, cascade="scripted-small,scripted-large", confidence=0.4)
+    for flags in ((), ("--batch",)):
+        code, _, err = invoke("calibrate", tmp_path / "out", "--to", tmp_path / "c.json", *flags)
+        assert (code, "is a cascade's" in err) == (2, True), err
+    assert not (tmp_path / "c.json").exists()
+
+
+def test_the_run_in_this_folder_is_calibrated_beside_it(reviews, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path / "out")
+    code, _, err = invoke("calibrate", ".")
+    assert (code, (tmp_path / "out.calibration.json").exists()) == (0, True), err
+
+
 def test_a_redrive_keeps_the_calibration(run, write_parquet, results, tmp_path: Path) -> None:
     texts = [f"Text number {i}." for i in range(60)]
     run(write_parquet({"text": texts, "gold_label": ["neutral"] * 30 + ["mixed"] * 30}), "fit")

@@ -11,6 +11,7 @@ import pytest
 from jobs.evaluation import EvaluationSettings
 from jobs.status import look_at
 from schemas.evaluation import EVALUATION_NAME, Evaluation
+from tests.jobs.outputs import rewrite
 from tests.jobs.test_cli import invoke
 
 TEXTS = [f"Text number {i}." for i in range(120)]
@@ -84,6 +85,14 @@ def test_a_gate_ends_with_4_and_the_evaluation_is_written(reviews: pa.Table, tmp
     assert invoke("evaluate", tmp_path / "out", "--resamples", "0", "--min", "accuracy=0.1")[0] == 0
 
 
+def test_a_gate_on_a_figure_that_is_not_defined_is_not_kept(reviews: pa.Table, tmp_path: Path) -> None:
+    """As the correlation of a score that is the same for all rows."""
+    rewrite(tmp_path / "out", lambda columns: columns.update(score=[0.0] * 120))
+    code, _, err = invoke("evaluate", tmp_path / "out", "--resamples", "0", "--min", "pearson_r=0.3")
+    assert (code, "pearson_r is not defined" in err) == (4, True)
+    assert "pearson_r" not in read(tmp_path).headline
+
+
 WRONG = {
     "--min acuracy=0.5": "no figure 'acuracy'",
     "--min accuracy": "not NAME=VALUE",
@@ -93,6 +102,9 @@ WRONG = {
     "--scale 4": "not LOW:HIGH",
     "--scale 0:1": "outside of 0 … 1",
     "--gold absent.parquet": "cannot read the gold",
+    "--neutral inf": "not a finite number",
+    "--neutral nan": "--neutral",
+    "--seed -1": "--seed",
 }
 
 

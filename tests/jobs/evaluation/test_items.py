@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from jobs.evaluation.bootstrap import Resampling
+from jobs.evaluation.gates import FIGURES
 from jobs.evaluation.gold import Compared
 from jobs.evaluation.items import read_aspects, read_fields, read_label_sets, token_f1
 from pipeline.errors import UsageError
@@ -42,6 +43,7 @@ def test_fields_are_counted_by_value() -> None:
     assert (scores["price"].gold, scores["price"].predicted, scores["price"].correct) == (2, 2, 1)
     assert (scores["tags"].gold, scores["tags"].predicted, scores["tags"].correct) == (2, 3, 2)
     found = items.figures(ONCE)
+    assert set(found) <= set(FIGURES)
     assert found["precision"].value == pytest.approx(4 / 7)
     assert found["recall"].value == pytest.approx(4 / 7)
     assert found["exact_rows"].value == 0

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, recall_score
 
 from jobs.evaluation.bootstrap import Resampling
+from jobs.evaluation.gates import FIGURES
 from jobs.evaluation.labels import NUM_BINS, Labelled
 
 ONCE = Resampling(resamples=0)
@@ -50,6 +51,7 @@ def test_calibration_errors_are_what_their_definitions_say() -> None:
         if inside:
             gap += len(inside) / 300 * abs(np.mean(confidence[inside]) - np.mean(right[inside]))
     found = rows.figures(ONCE)
+    assert set(found) <= set(FIGURES)
     assert found["ece"].value == pytest.approx(gap)
     assert found["brier"].value == pytest.approx(sum(brier_score_loss(gold == k, p[:, k]) for k in range(3)))
     table = rows.reliability("digest")

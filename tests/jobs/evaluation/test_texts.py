@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.evaluation.bootstrap import Resampling
+from jobs.evaluation.gates import FIGURES
 from jobs.evaluation.texts import read_checked, read_written
 
 
@@ -33,6 +34,7 @@ def test_what_repeats_is_not_distinct() -> None:
     written = read_written(table)
     assert written is not None
     found = written.figures(Resampling(0))
+    assert set(found) <= set(FIGURES)
     assert found["distinct_1"].value == pytest.approx(3 / 7)
     assert found["distinct_2"].value == pytest.approx(2 / 4)
     assert found["duplicates"].value == pytest.approx(1 / 3)

@@ -9,6 +9,7 @@ import pytest
 from sacrebleu.metrics import BLEU, CHRF, TER
 
 from jobs.evaluation.bootstrap import Resampling
+from jobs.evaluation.gates import FIGURES
 from jobs.evaluation.translations import Translated
 from schemas.evaluation import EVALUATION_NAME, Evaluation
 from tests.jobs.test_cli import invoke
@@ -27,6 +28,7 @@ def test_figures_are_sacrebleus() -> None:
     for name, metric in (("chrf", CHRF()), ("chrf_plus", CHRF(word_order=2)), ("bleu", BLEU()), ("ter", TER())):
         assert found[name].value == pytest.approx(metric.corpus_score(TEXTS, [REFERENCES]).score)
         assert name == "ter" or found[name].low <= found[name].value <= found[name].high
+    assert set(found) <= set(FIGURES)
     sentences = [CHRF().sentence_score(t, [r]).score for t, r in zip(TEXTS, REFERENCES, strict=True)]
     assert found["sentence_chrf"].value == pytest.approx(np.mean(sentences))
     assert found["estimate_r"].value == pytest.approx(np.corrcoef(np.arange(20), sentences)[0, 1])
