@@ -91,7 +91,7 @@ def evaluate(
         on=on,
         columns={role: column for role, column in given.items() if column is not None},
         by=tuple(tuple(group.split("+")) for groups in by or () for group in groups.split(",")),
-        scale=_scale(scale),
+        scale=scale_ends(scale),
         neutral_within=neutral,
         resampling=Resampling(resamples, seed),
     )
@@ -140,7 +140,7 @@ def calibrate(
     columns = {role: column for role, column in (("label", label), ("rating", rating)) if column is not None}
     if batch and (gold is not None or columns):
         raise UsageError("--batch goes without gold")
-    settings = EvaluationSettings(gold, on, columns, (), _scale(scale), neutral, Resampling(0, seed))
+    settings = EvaluationSettings(gold, on, columns, (), scale_ends(scale), neutral, Resampling(0, seed))
     now = datetime.now(UTC)
     found = calibrate_batch(output, now) if batch else fit(output, settings, now)
     folder = output.expanduser().resolve()
@@ -162,7 +162,12 @@ def _bounds(flag: str, pairs: Sequence[str]) -> list[tuple[str, float]]:
     return found
 
 
-def _scale(text: str | None) -> tuple[float, float] | None:
+def scale_ends(text: str | None) -> tuple[float, float] | None:
+    """The ends that `--scale LOW:HIGH` names.
+
+    Raises:
+        UsageError: if it is something else.
+    """
     if text is None:
         return None
     try:

@@ -15,6 +15,8 @@ from pipeline.errors import UsageError, first_line
 from schemas.envelope import ERROR_COLUMN, META_COLUMN, STATUS_COLUMN, Status
 from schemas.manifest import Manifest
 
+GOLD_PREFIX = "gold_"
+"""What the gold of a field begins with where it is a column of the results."""
 _LANGUAGE = "target_language"
 _TRANSLATION = {"translation", _LANGUAGE}
 _EXTRACTION = "extract"
@@ -81,7 +83,8 @@ def read_compared(output: Path, settings: EvaluationSettings) -> Compared:
         gold = read_gold(settings.gold)
         keys = _join_keys(results, gold, settings.on, set(made) >= _TRANSLATION and not _extracts(run.manifest))
         results, gold, notes = _join(results, gold, keys)
-    columns = columns_by_role(gold, settings)
+    whose = "the results have" if settings.gold is None else "the gold has"
+    columns = columns_by_role(gold.column_names, settings, whose)
     return Compared(run.manifest, results, made, gold, columns, keys, ok, notes)
 
 
@@ -134,8 +137,12 @@ def _key(table: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(*texts, "\x1f") if len(texts) > 1 else texts[0]
 
 
-def columns_by_role(gold: pa.Table, settings: EvaluationSettings) -> dict[str, str]:
+def columns_by_role(known: Sequence[str], settings: EvaluationSettings, whose: str) -> dict[str, str]:
     """Role → the gold's column, for the roles that are asked for, and those that a name tells.
+
+    Args:
+        known: the gold's columns.
+        whose: begins a sentence about them: "the gold has".
 
     Raises:
         UsageError: for a column that is not there.
@@ -145,10 +152,9 @@ def columns_by_role(gold: pa.Table, settings: EvaluationSettings) -> dict[str, s
         given = settings.columns.get(role)
         more = () if settings.gold is None else IN_A_FILE[role]
         if given is None:
-            given = next((name for name in (*names, *more) if name in gold.column_names), NO_COLUMN)
-        elif given != NO_COLUMN and given not in gold.column_names and "{" not in given:
-            where = "the results have" if settings.gold is None else "the gold has"
-            raise UsageError(f"{where} no column {given!r}", nearest(given, dict.fromkeys(gold.column_names)))
+            given = next((name for name in (*names, *more) if name in known), NO_COLUMN)
+        elif given != NO_COLUMN and given not in known and "{" not in given:
+            raise UsageError(f"{whose} no column {given!r}", nearest(given, dict.fromkeys(known)))
         if given != NO_COLUMN:
             found[role] = given
     return found

@@ -11,12 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.evaluation.bootstrap import Bools, Floats, Resampling, Statistic, mean_of, ratio
-from jobs.evaluation.gold import Compared
+from jobs.evaluation.gold import GOLD_PREFIX, Compared
 from pipeline.errors import UsageError
 from pipeline.text.words import folded, folded_words
 from schemas.evaluation import FieldScore, Figure
 
-_PREFIX = "gold_"
 _NOT_MENTIONED = "not_mentioned"
 _Cell = tuple[Counter[Any], Counter[Any], float]
 """What was found, what is there, and how the two overlap."""
@@ -91,7 +90,7 @@ def read_fields(compared: Compared) -> Items | None:
 
     What was joined on, or is gold of something else, is no field.
     """
-    own = {name: name if compared.from_file else f"{_PREFIX}{name}" for name in compared.manifest.answer_columns}
+    own = {name: name if compared.from_file else f"{GOLD_PREFIX}{name}" for name in compared.manifest.answer_columns}
     others = set() if compared.extracts else set(compared.columns.values())
     found = {
         name: column

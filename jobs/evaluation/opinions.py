@@ -51,9 +51,10 @@ def read_opinions(compared: Compared, settings: EvaluationSettings) -> Opinions:
     Raises:
         UsageError: if the gold is not what it should be, or there is none.
     """
-    human = _numbers(compared, "rating")
-    if human is not None and _SCORE in compared.made:
-        scale = _scale(human, settings)
+    column = compared.column("rating")
+    if column is not None and _SCORE in compared.made:
+        human = numbers_of(column, compared.columns["rating"])
+        scale = scale_of(human, settings)
         predicted, how = _predicted(compared.answers, scale)
         where = np.isfinite(human)
         rated = Rated(where, predicted[where], human[where], scale)
@@ -165,17 +166,24 @@ def _labels_of(compared: Compared) -> tuple[str, ...]:
     return tuple(sorted(set(results["label"].drop_null().to_pylist())))
 
 
-def _numbers(compared: Compared, role: str) -> Floats | None:
-    column = compared.column(role)
-    if column is None:
-        return None
+def numbers_of(column: pa.ChunkedArray, name: str) -> Floats:
+    """The values of a column of numbers; NaN where there is none.
+
+    Raises:
+        UsageError: if it is not one.
+    """
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        raise UsageError(f"the column {compared.columns[role]!r} has no numbers, but {column.type}")
+        raise UsageError(f"the column {name!r} has no numbers, but {column.type}")
     values: Floats = pc.cast(column, pa.float64()).to_numpy()
     return values
 
 
-def _scale(human: Floats, settings: EvaluationSettings) -> Scale:
+def scale_of(human: Floats, settings: EvaluationSettings) -> Scale:
+    """The scale of ratings: the one that is set, or as far as they go on both sides of 0.
+
+    Raises:
+        UsageError: if they are outside of it, or none is below 0.
+    """
     rated = human[np.isfinite(human)]
     if settings.scale is not None:
         low, high = settings.scale
