@@ -31,7 +31,7 @@ class Compared:
         results: they, with the input's columns.
         made: the columns of theirs that the task made.
         gold: the table of gold columns, row by row theirs; without a file, the results' other columns.
-        columns: role → column of `gold`, for the roles that were found or asked for.
+        columns: role → column of `gold`, for the roles that were found or asked for; an extraction has none.
         joined_on: the columns that told which gold belongs to which result; empty without a file.
         ok: how many results are ok, those without gold included.
         notes: what was left out.
@@ -75,17 +75,17 @@ def read_compared(output: Path, settings: EvaluationSettings) -> Compared:
     run = RunOutput.of(output)
     results = run.table([name for name in run.schema if name not in (ERROR_COLUMN, META_COLUMN)])
     results = results.filter(pc.equal(results[STATUS_COLUMN], Status.OK))
-    ok, made = results.num_rows, run.made_columns
+    ok, made, extracts = results.num_rows, run.made_columns, _extracts(run.manifest)
     notes: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     gold = results.drop_columns(list(made))
     if settings.gold is not None:
         gold = read_gold(settings.gold)
-        keys = _join_keys(results, gold, settings.on, set(made) >= _TRANSLATION and not _extracts(run.manifest))
+        keys = _join_keys(results, gold, settings.on, set(made) >= _TRANSLATION and not extracts)
         results, gold, notes = _join(results, gold, keys)
     whose = "the results have" if settings.gold is None else "the gold has"
     columns = columns_by_role(gold.column_names, settings, whose)
-    return Compared(run.manifest, results, made, gold, columns, keys, ok, notes)
+    return Compared(run.manifest, results, made, gold, {} if extracts else columns, keys, ok, notes)
 
 
 def _extracts(manifest: Manifest) -> bool:

@@ -91,12 +91,8 @@ def read_fields(compared: Compared) -> Items | None:
     What was joined on, or is gold of something else, is no field.
     """
     own = {name: name if compared.from_file else f"{GOLD_PREFIX}{name}" for name in compared.manifest.answer_columns}
-    others = set() if compared.extracts else set(compared.columns.values())
-    found = {
-        name: column
-        for name, column in own.items()
-        if column in compared.gold.column_names and column not in compared.joined_on and column not in others
-    }
+    others = {*compared.joined_on, *compared.columns.values()}
+    found = {n: column for n, column in own.items() if column in compared.gold.column_names and column not in others}
     if not found:
         return None
     columns = [
@@ -124,6 +120,8 @@ def read_aspects(compared: Compared) -> Items | None:
     """
     column = compared.column("aspects")
     if column is None or "aspects" not in compared.made:
+        return None
+    if compared.answers["aspects"].null_count == compared.results.num_rows:  # none were asked for
         return None
     name, where = compared.columns["aspects"], _has_gold(column)
     predicted, gold = (of.filter(where).to_pylist() for of in (compared.answers["aspects"], column))

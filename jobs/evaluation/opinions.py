@@ -76,7 +76,7 @@ def read_opinions(compared: Compared, settings: EvaluationSettings) -> Opinions:
 def without_strange_labels(compared: Compared, settings: EvaluationSettings) -> Compared:
     """Without a column that only its name says to be gold labels, and that has none of the run's."""
     gold = compared.column("label")
-    if gold is None or "label" in settings.columns or "label" not in compared.made or compared.extracts:
+    if gold is None or "label" in settings.columns or "label" not in compared.made:
         return compared
     if pa.types.is_nested(gold.type):
         fits = "labels" in compared.made

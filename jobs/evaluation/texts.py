@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from jobs.evaluation.bootstrap import Bools, Resampling, mean_of
+from jobs.evaluation.bootstrap import Bools, Ints, Resampling, mean_of
 from pipeline.text.words import folded, folded_words
 from schemas.evaluation import CheckRate, Figure
 from schemas.results import CHECKS_COLUMN
@@ -66,12 +66,12 @@ class Written:
 
     Attributes:
         words: for each text, the numbers of its words.
-        texts: the number of each text; equal texts have the same.
+        texts: a 64-bit hash of each text.
         vocabulary: how many different words there are.
     """
 
     words: Sequence[Numbers]
-    texts: Numbers
+    texts: Ints
     vocabulary: int
 
     def among(self, rows: Bools) -> "Written":
@@ -119,11 +119,10 @@ def read_written(answers: pa.Table) -> Written | None:
     if not names:
         return None
     vocabulary: defaultdict[str, int] = defaultdict(count().__next__)
-    known: defaultdict[str, int] = defaultdict(count().__next__)
     words, texts = [], []
     for batch in answers.select(names).to_batches():
         for row in batch.to_pylist():
             text = "\n".join(filter(None, row.values()))
             words.append(np.array([vocabulary[word] for word in folded_words(text)], np.uint32))
-            texts.append(known[folded(text)])
-    return Written(words, np.array(texts, np.uint32), len(vocabulary))
+            texts.append(hash(folded(text)))
+    return Written(words, np.array(texts, np.int64), len(vocabulary))
