@@ -1,5 +1,6 @@
 """The output folder of a complete run, read column by column: what a question about it needs, and no more."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ import pyarrow.dataset as ds
 
 from pipeline.errors import UsageError, first_line
 from pipeline.run_folder import read_manifest
-from schemas.envelope import ID_COLUMN
+from schemas.envelope import GENERATED_KEY, ID_COLUMN
 from schemas.manifest import Manifest
 
 
@@ -59,14 +60,34 @@ class RunOutput:
         decodings = (question["decoding"] for question in self.manifest.recipe["questions"].values())
         return frozenset(label for decoding in decodings for label in decoding.get("labels", ()))
 
+    @property
+    def made_columns(self) -> tuple[str, ...]:
+        """The columns that the task made, as the files say; others of these names came from the input.
+
+        Raises:
+            UsageError: if the files do not say so.
+        """
+        told = (self._dataset.schema.metadata or {}).get(GENERATED_KEY.encode())
+        if told is None:
+            raise UsageError(f"the results of {self.folder} do not say which columns the task made")
+        return tuple(name for name in json.loads(told)["columns"] if name in self.schema)
+
     def column(self, name: str) -> pa.ChunkedArray:
         """One column, of every row.
 
         Raises:
             UsageError: if it cannot be read.
         """
+        return self.table([name]).column(0)
+
+    def table(self, names: Sequence[str]) -> pa.Table:
+        """Some columns, of every row.
+
+        Raises:
+            UsageError: if they cannot be read.
+        """
         try:
-            return self._dataset.to_table(columns=[name]).column(0)
+            return self._dataset.to_table(columns=list(names))
         except (OSError, pa.ArrowException) as error:
             raise UsageError(f"cannot read the results of {self.folder}: {first_line(error)}") from None
 

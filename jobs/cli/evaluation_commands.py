@@ -13,23 +13,35 @@ from jobs.cli.job_commands import GATE_FAILED, JsonOption
 from jobs.settings import parse_pairs
 from pipeline.errors import UsageError
 
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
+
+
 OutputArgument = Annotated[Path, typer.Argument(help="The output folder of a run.")]
 GoldOption = Annotated[
     Path | None, typer.Option(help="Parquet file with the gold. [default: columns of the results]", metavar="FILE")
 ]
 OnOption = Annotated[str, typer.Option(help="Column that says which gold belongs to which result.")]
 LabelOption = Annotated[
-    str | None, typer.Option(help="Column of gold labels. [default: gold_label, human_label, category]")
+    str | None, typer.Option(help="Column of gold labels, or none. [default: gold_label, human_label, category]")
 ]
-RatingOption = Annotated[str | None, typer.Option(help="Column of mean human ratings. [default: human_rating]")]
+RatingOption = Annotated[
+    str | None, typer.Option(help="Column of mean human ratings, or none. [default: human_rating]")
+]
 ScaleOption = Annotated[
     str | None,
     typer.Option(help="Ends of the rating scale as LOW:HIGH; its middle is neutral. [default: by the ratings]"),
 ]
 NeutralOption = Annotated[
-    float, typer.Option(help="Where only ratings are given: nearer to the scale's middle than this is neutral.", min=0)
+    float,
+    typer.Option(
+        help="Where only ratings are given: nearer to the scale's middle than this is neutral.", min=0, callback=_finite
+    ),
 ]
-SeedOption = Annotated[int, typer.Option(help="Of whatever is drawn.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Of whatever is drawn.")]
 
 
 def evaluate(
@@ -69,7 +81,7 @@ def evaluate(
     from jobs.evaluation import EvaluationSettings, write_evaluation
     from jobs.evaluation import evaluate as evaluate_run
     from jobs.evaluation.bootstrap import Resampling
-    from jobs.evaluation.evaluate import worse_than
+    from jobs.evaluation.gates import worse_than
     from jobs.evaluation.printed import print_evaluation
 
     bounds = _bounds("--min", least or []), _bounds("--max", most or [])
@@ -79,7 +91,7 @@ def evaluate(
         on=on,
         columns={role: column for role, column in given.items() if column is not None},
         by=tuple(tuple(group.split("+")) for groups in by or () for group in groups.split(",")),
-        scale=_scale(scale),
+        scale=scale_ends(scale),
         neutral_within=neutral,
         resampling=Resampling(resamples, seed),
     )
@@ -128,10 +140,11 @@ def calibrate(
     columns = {role: column for role, column in (("label", label), ("rating", rating)) if column is not None}
     if batch and (gold is not None or columns):
         raise UsageError("--batch goes without gold")
-    settings = EvaluationSettings(gold, on, columns, (), _scale(scale), neutral, Resampling(0, seed))
+    settings = EvaluationSettings(gold, on, columns, (), scale_ends(scale), neutral, Resampling(0, seed))
     now = datetime.now(UTC)
     found = calibrate_batch(output, now) if batch else fit(output, settings, now)
-    file = to or output.with_name(f"{output.name}.calibration.json")
+    folder = output.expanduser().resolve()
+    file = to or folder.with_name(f"{folder.name}.calibration.json")
     write_calibration(file, found)
     print_calibration(Console(highlight=False, markup=False), found, file)
 
@@ -149,7 +162,12 @@ def _bounds(flag: str, pairs: Sequence[str]) -> list[tuple[str, float]]:
     return found
 
 
-def _scale(text: str | None) -> tuple[float, float] | None:
+def scale_ends(text: str | None) -> tuple[float, float] | None:
+    """The ends that `--scale LOW:HIGH` names.
+
+    Raises:
+        UsageError: if it is something else.
+    """
     if text is None:
         return None
     try:

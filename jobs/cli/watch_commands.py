@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from jobs.cli.evaluation_commands import LabelOption, RatingOption, ScaleOption, scale_ends
 from jobs.cli.job_commands import GATE_FAILED
 from jobs.cli.store_commands import StoreOption
 from jobs.settings import merge, read_config_file
@@ -43,7 +44,7 @@ def compare(
     ] = 0.2,
     max_failed: Annotated[float, typer.Option(min=0, max=1, help="By how much more of the rows may fail.")] = 0.01,
     max_check_drop: Annotated[
-        float, typer.Option(min=0, max=1, help="By how much fewer results may pass a check.")
+        float, typer.Option(min=0, max=1, help="By how much fewer results may pass a check, or have an answer.")
     ] = 0.05,
     max_slowdown: Annotated[
         float | None,
@@ -53,8 +54,8 @@ def compare(
 ) -> None:
     """Compare two runs of one task: answers, failures, checks, speed, and what was set differently.
 
-    Ends with exit code 4 if a figure of RUN_B is beyond its bound and chance does not explain it (p < 0.01, all figures
-    together), for use after a change of model or prompt.
+    For use after a change of model or prompt. Ends with exit code 4 if a figure of RUN_B is beyond its bound and chance
+    does not explain it: p < 0.01, all figures together; flipped rows by a 95 % interval, each column by itself.
     """
     from jobs.comparing.compare import compare as compare_runs
     from jobs.comparing.compare_view import print_comparison
@@ -119,9 +120,9 @@ def trial(
     ] = None,
     sample: Annotated[int, typer.Option(min=1, help="How many rows, drawn at random.")] = 300,
     seed: Annotated[int | None, typer.Option(help="Of the random draw.")] = None,
-    rating: Annotated[
-        str | None, typer.Option(help="The input's column of human ratings, to hold scores against.")
-    ] = None,
+    label: LabelOption = None,
+    rating: RatingOption = None,
+    scale: ScaleOption = None,
     gold: Annotated[
         Path | None, typer.Option(help="Parquet file with the gold, as for evaluate. [default: columns of the input]")
     ] = None,
@@ -140,12 +141,14 @@ def trial(
 
     Each pair is a real run; its answers stay in the store, so nothing is paid for twice, nor by the run that follows.
     """
-    from jobs.trying.trial import Gold, Trial, Variant, read_variant, try_out
+    from jobs.evaluation import EvaluationSettings
+    from jobs.trying.trial import Trial, Variant, read_variant, try_out
     from jobs.trying.view import print_trial
 
     common = {"inputs": inputs, "output": "trial", "task": task, "sample": sample, "seed": seed, "text": text}
     base = {"task": "sentiment", **(read_config_file(config) if config else {})}
     job = merge(base, os.environ, {**common, "store": store, "engine": engine})
+    named = {role: column for role, column in (("label", label), ("rating", rating)) if column is not None}
     variants = [read_variant(file, job.task) for file in prompts or ()] or [Variant()]
     with tempfile.TemporaryDirectory() as scratch, own_terminal(quiet=as_json and not sys.stderr.isatty()) as terminal:
         cells = try_out(
@@ -155,7 +158,7 @@ def trial(
                 variants=variants,
                 folder=keep or Path(scratch),
                 keep=keep is not None,
-                gold=Gold(gold, on, rating) if gold or rating else None,
+                gold=EvaluationSettings(gold, on, named, scale=scale_ends(scale)),
                 price_per_hour=price_per_hour,
             ),
             terminal,

@@ -1,8 +1,10 @@
 """The answer columns of runs, by kind; and their values as codes of bins, so that runs can be compared."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,9 +55,7 @@ def kind_of(columns: Sequence[pa.ChunkedArray], choices: frozenset[str]) -> Kind
         return Kind.CATEGORY
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return Kind.NUMBER
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return Kind.LENGTH
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+    if not (_is_list(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return None
     num_rows = sum(len(column) - column.null_count for column in columns)
     return Kind.CATEGORY if has_categories(_distinct(columns), num_rows, choices) else Kind.LENGTH
@@ -70,7 +70,7 @@ def _distinct(columns: Sequence[pa.ChunkedArray]) -> list[str]:
     """The different values, or some of them if they are too many for categories."""
     found: set[str] = set()
     for chunk in (chunk for column in columns for chunk in column.chunks):
-        values = pc.drop_null(pc.unique(chunk))
+        values = pc.drop_null(pc.unique(_text_of(chunk)))
         found.update(values.slice(0, 100 * MAX_VALUES).to_pylist())
         if len(found) >= 100 * MAX_VALUES:
             break
@@ -80,7 +80,7 @@ def _distinct(columns: Sequence[pa.ChunkedArray]) -> list[str]:
 def binned(columns: Sequence[pa.ChunkedArray], kind: Kind) -> Binned:
     """The values of a column of several runs, in bins that are made from all of them alike."""
     if kind is Kind.CATEGORY:
-        columns = [pc.cast(column, pa.string()) for column in columns]
+        columns = [as_text(column) for column in columns]
         values = _distinct(columns)
         coded = [pc.fill_null(pc.index_in(column, pa.array(values, pa.string())), UNKNOWN) for column in columns]
         return Binned(tuple(values), tuple(codes.to_numpy().astype(np.int64) for codes in coded))
@@ -90,10 +90,29 @@ def binned(columns: Sequence[pa.ChunkedArray], kind: Kind) -> Binned:
 def numbers(column: pa.ChunkedArray, kind: Kind) -> Numbers:
     """The values of a column of numbers, or the lengths of its texts and lists; NaN where there is none."""
     if kind is Kind.LENGTH:
-        listed = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
-        column = pc.list_value_length(column) if listed else pc.utf8_length(column)
+        column = pc.list_value_length(column) if _is_list(column.type) else pc.utf8_length(column)
     found: Numbers = pc.fill_null(pc.cast(column, pa.float64()), np.nan).to_numpy()
     return found
+
+
+def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values as text, so that they can be told apart: lists as canonical JSON; null stays null."""
+    return pa.chunked_array([_text_of(chunk) for chunk in column.chunks], pa.string())
+
+
+def _text_of(chunk: pa.Array) -> pa.Array:
+    if not _is_list(chunk.type):
+        return pc.cast(chunk, pa.string())
+    told = [value if value is None else _canonical(value) for value in chunk.to_pylist()]
+    return pa.array(told, pa.string())
+
+
+def _canonical(value: list[Any]) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def _by_quantile(runs: Sequence[Numbers]) -> Binned:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from jobs.comparing.comparison import Bounds, Comparison, Rows, Side
+from jobs.comparing.comparison import Bounds, Comparison, RateChange, Rows, Shift, Side
 from jobs.comparing.differences import differences
-from jobs.comparing.drift import holm, population_stability
+from jobs.comparing.drift import enough_exchanges, holm, population_stability
 from jobs.comparing.pairing import pair_up
 from jobs.comparing.run_pair import RunPair
 from jobs.comparing.verdict import judge
@@ -42,10 +42,9 @@ def compare(
         raise UsageError(f"{a} and {b} have no rows in common", "a canary runs on rows of the run that it is for")
     pair = RunPair(one, other, pairing, canary)
     pair.restrict(only)
-    shifts, rates = pair.shifts(_usual_shifts([RunOutput.of(path) for path in usual], one)), pair.rates()
-    adjusted = holm([*(shift.p for shift in shifts), *(rate.p for rate in rates)])
-    shifts = [found.model_copy(update={"p": p}) for found, p in zip(shifts, adjusted, strict=False)]
-    rates = [found.model_copy(update={"p": p}) for found, p in zip(rates, adjusted[len(shifts) :], strict=True)]
+    exchanges = enough_exchanges(pair.num_figures, bounds.alpha)
+    shifts = pair.shifts(_usual_shifts([RunOutput.of(path) for path in usual], one), exchanges)
+    shifts, rates = _for_all_together(shifts, pair.rates(exchanges))
     comparison = Comparison(
         a=_side(one),
         b=_side(other),
@@ -57,9 +56,20 @@ def compare(
         shifts=shifts,
         rates=rates,
         differences=differences(one.manifest, other.manifest),
+        skipped=pair.skipped,
         findings=[],
     )
     return comparison.model_copy(update={"findings": list(judge(comparison))})
+
+
+def _for_all_together(shifts: Sequence[Shift], rates: Sequence[RateChange]) -> tuple[list[Shift], list[RateChange]]:
+    """The same with p adjusted for the number of figures; one that cannot be tested takes nothing from the others."""
+    figures: list[Shift | RateChange] = [*shifts, *rates]
+    adjusted = iter(holm([figure.p for figure in figures if figure.testable]))
+    return (
+        [shift.model_copy(update={"p": next(adjusted) if shift.testable else 1.0}) for shift in shifts],
+        [rate.model_copy(update={"p": next(adjusted) if rate.testable else 1.0}) for rate in rates],
+    )
 
 
 def _refuse_other_task(a: RunOutput, b: RunOutput) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from jobs.comparing.comparison import Comparison, Difference, Shift, Side
+from jobs.comparing.comparison import Comparison, Difference, RateChange, Shift, Side
 from jobs.comparing.verdict import SPEED
 from jobs.summary import in_one_cell
 from jobs.terminal import plain_table, printable
@@ -28,19 +28,25 @@ def print_comparison(console: Console, found: Comparison) -> None:
     if found.shifts:
         columns = ["answers", "A", "B", "PSI", "by chance", "usual", "JS distance", "p"]
         console.print(plain_table(None, columns, [_shift_cells(shift) for shift in found.shifts]))
-    rates = [rate for rate in found.rates if rate.rows_a or rate.rows_b]
+    rates = [rate for rate in found.rates if (rate.rows_a or rate.rows_b) and not _is_never_empty(rate)]
     shown = [[r.what, f"{r.failing_a:.1%}", f"{r.failing_b:.1%}", f"{100 * r.rise:+.1f}", f"{r.p:.3f}"] for r in rates]
-    console.print(plain_table(None, ["not passed", "A", "B", "points", "p"], shown))
+    console.print(plain_table(None, ["failed or empty", "A", "B", "points", "p"], shown))
     for one in found.changed:
         low, high = one.interval
         how = f"{one.changed:,} of {one.rows:,} rows, {one.share:.1%} ({low:.1%} … {high:.1%})"
         _line(console, "changed", f"{one.column}: {how}")
     if found.flips:
         console.print(plain_table(None, ["id", "text", "column", "A", "B", "confidence"], list(_flip_rows(found))))
+    for line in found.skipped:
+        _line(console, "not compared", line)
     for finding in found.findings:
         _line(console, "regressed", finding)
     if not found.findings:
         _line(console, "verdict", "no figure is beyond its bound")
+
+
+def _is_never_empty(rate: RateChange) -> bool:
+    return rate.what.startswith("empty ") and not (rate.failing_a or rate.failing_b)
 
 
 def _line(console: Console, name: str, value: str) -> None:

@@ -22,7 +22,7 @@ class Bounds(_Part):
         max_psi: largest population stability index of an answer column.
         max_flips: largest share of rows with another category, at the lower end of its interval.
         max_failed: by how much more of the rows may fail.
-        max_check_drop: by how much fewer results may pass a check.
+        max_check_drop: by how much fewer results may pass a check, or have an answer in a column.
         max_slowdown: by what share of A's engine requests/s B may be slower; None: speed is shown and not judged.
         alpha: how often equal runs may be called different, over all figures together.
     """
@@ -62,7 +62,7 @@ class Changed(_Part):
     """How many common rows have another answer.
 
     Attributes:
-        kind: of the column; categories flip, texts are merely written differently.
+        kind: of the column; categories flip, texts and lists are merely written differently.
         rows: rows with an answer in both runs.
         interval: of `share`, 95 %.
     """
@@ -99,6 +99,7 @@ class Shift(_Part):
         chance: the index that equal runs of these rows stay below in 99 of 100 cases.
         usual: the largest index among earlier runs; None if none were given.
         p: how often equal runs would give as much, for all figures of the comparison together.
+        testable: whether an exchange of rows could change it; if not, p is 1 and the others' do not count it.
         mean_a, mean_b: of numbers, and of lengths.
         shares_a, shares_b: of the rows, by bin.
     """
@@ -112,6 +113,7 @@ class Shift(_Part):
     chance: float
     usual: float | None
     p: float
+    testable: bool
     mean_a: float | None
     mean_b: float | None
     bins: list[str]
@@ -120,7 +122,7 @@ class Shift(_Part):
 
 
 class RateChange(_Part):
-    """How much more of the results fail, altogether or at a check; p as for `Shift`."""
+    """How much more results fail, altogether or at a check, or have no answer; `p` and `testable` as for `Shift`."""
 
     what: str
     rows_a: int
@@ -129,6 +131,7 @@ class RateChange(_Part):
     failing_b: Share
     rise: float
     p: float
+    testable: bool
 
 
 class Difference(_Part):
@@ -140,7 +143,12 @@ class Difference(_Part):
 
 
 class Comparison(_Part):
-    """All of it. `findings` says in one line each what is beyond its bound."""
+    """All of it.
+
+    Attributes:
+        skipped: answer columns that are not compared, each with the reason.
+        findings: what is beyond its bound, in one line each.
+    """
 
     a: Side
     b: Side
@@ -152,6 +160,7 @@ class Comparison(_Part):
     shifts: list[Shift]
     rates: list[RateChange]
     differences: list[Difference]
+    skipped: list[str]
     findings: list[str]
 
     @computed_field  # type: ignore[prop-decorator]

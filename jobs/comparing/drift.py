@@ -7,16 +7,17 @@ row are swapped at random, and the other rows dealt anew, thousands of times, an
 
 Source: population stability index: Siddiqi, Credit Risk Scorecards, 2006 (0.1 is a small shift, 0.25 a large one);
 Jensen-Shannon distance: Endres and Schindelin, 2003, in bits; p of a permutation test: Phipson and Smyth, 2010; several
-tests: Holm, 1979; interval of a share: Wilson, 1927.
+tests: Holm, 1979, without those that cannot find anything: Tarone, 1990; interval of a share: Wilson, 1927.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-NUM_EXCHANGES = 5_000
+_LEAST_EXCHANGES = 5_000
 _Z_95 = 1.959964
 _PSEUDO_COUNT = 0.5
 """Added to every bin, so that an empty one is rare and not impossible."""
@@ -82,18 +83,26 @@ class Chance:
     Attributes:
         usual: what it stays below in 99 of 100 exchanges.
         p: how often an exchange gives as much as was seen, or more.
+        testable: whether exchanges give different values; if not, nothing can be found.
     """
 
     usual: float
     p: float
+    testable: bool
 
 
-def by_chance(crossed: Crossed, statistic: Statistic, seed: int) -> Chance:
+def enough_exchanges(num_figures: int, alpha: float) -> int:
+    """How many exchanges a figure needs, so that its smallest p is half of what stands out among so many figures."""
+    return max(_LEAST_EXCHANGES, math.ceil(2 * num_figures / alpha))
+
+
+def by_chance(crossed: Crossed, statistic: Statistic, seed: int, exchanges: int = _LEAST_EXCHANGES) -> Chance:
     """Hold a statistic of two runs against exchanges of their rows."""
     seen = float(statistic(crossed.a, crossed.b))
-    drawn = statistic(*exchange(crossed, NUM_EXCHANGES, np.random.default_rng(seed)))
+    drawn = statistic(*exchange(crossed, exchanges, np.random.default_rng(seed)))
     as_much = int(np.count_nonzero(drawn >= seen - 1e-12))
-    return Chance(float(np.quantile(drawn, 0.99)), (1 + as_much) / (1 + NUM_EXCHANGES))
+    testable = bool(np.ptp(drawn) > 1e-12)
+    return Chance(float(np.quantile(drawn, 0.99)), (1 + as_much) / (1 + exchanges), testable)
 
 
 def exchange(crossed: Crossed, number: int, rng: np.random.Generator) -> tuple[Counts, Counts]:

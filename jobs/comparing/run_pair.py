@@ -6,14 +6,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.comparing.answer_columns import UNKNOWN, Binned, Codes, Kind, Numbers, binned, kind_of, numbers
+from jobs.comparing.answer_columns import Binned, Codes, Kind, Numbers, as_text, binned, kind_of, numbers
 from jobs.comparing.comparison import Changed, Flip, RateChange, Shift
 from jobs.comparing.drift import Chance, Crossed, by_chance, cross, jensen_shannon, population_stability, rise, wilson
+from jobs.comparing.failing import empty_answers, failed_checks, failed_rows
 from jobs.comparing.pairing import APART, Pairing
 from jobs.config import nearest
 from jobs.run_output import RunOutput
 from pipeline.errors import UsageError
-from schemas.envelope import ID_COLUMN, STATUS_COLUMN, Status
+from schemas.envelope import ID_COLUMN, STATUS_COLUMN
 from schemas.results import CHECKS_COLUMN
 
 _UNCERTAINTY = "uncertainty"
@@ -25,7 +26,9 @@ class RunPair:
 
     def __init__(self, a: RunOutput, b: RunOutput, pairing: Pairing, canary: bool) -> None:
         self._runs, self._pairing, self._canary = (a, b), pairing, canary
-        self._columns = {name: kind for name in self._compared() if (kind := self._kind(name)) is not None}
+        self._names = self._in_both()
+        self._columns = {name: kind for name in self._names if (kind := self._kind(name)) is not None}
+        self.skipped = list(self._skipped())
 
     def restrict(self, only: Sequence[str]) -> None:
         """Look at these answer columns only, if any are named.
@@ -36,11 +39,30 @@ class RunPair:
         for name in only:
             if name not in self._columns:
                 raise UsageError(f"there is no answer column {name!r} to compare", nearest(name, self._columns))
-        self._columns = {name: kind for name, kind in self._columns.items() if name in only or not only}
+        if only:
+            self._names = list(only)
+            self._columns = {name: kind for name, kind in self._columns.items() if name in only}
+            self.skipped = []
 
-    def _compared(self) -> list[str]:
+    @property
+    def num_figures(self) -> int:
+        """How many figures there are to test, or a few more: shifts and rates."""
+        return 1 + len(self._columns) + len(self._names) + len(self._runs[0].manifest.counts.checks)
+
+    def _in_both(self) -> list[str]:
         a, b = self._runs
         return [name for name in a.answer_columns if name in b.answer_columns and name not in APART]
+
+    def _skipped(self) -> Iterator[str]:
+        """The answer columns whose values are not compared, with the reason."""
+        a, b = self._runs
+        for name in (name for name in self._names if name not in self._columns):
+            same = a.schema[name] == b.schema[name]
+            yield f"{name}: {a.schema[name]}" if same else f"{name}: {a.schema[name]} in A, {b.schema[name]} in B"
+        for run, other, which in ((a, b, "A"), (b, a, "B")):
+            for name in run.answer_columns:
+                if name not in other.answer_columns:
+                    yield f"{name}: only in {which}"
 
     def _read(self, name: str) -> list[pa.ChunkedArray]:
         return [run.column(name) for run in self._runs]
@@ -62,13 +84,17 @@ class RunPair:
             if crossed.a.sum() and crossed.b.sum():
                 yield name, found, crossed
 
-    def shifts(self, usual: dict[str, float]) -> list[Shift]:
+    def shifts(self, usual: dict[str, float], exchanges: int) -> list[Shift]:
         """How far each answer column's distribution differs."""
-        return [self._shift(name, found, crossed, usual.get(name)) for name, found, crossed in self.crossed()]
+        return [
+            self._shift(
+                name, found, crossed, usual.get(name), by_chance(crossed, population_stability, _SEED, exchanges)
+            )
+            for name, found, crossed in self.crossed()
+        ]
 
-    def _shift(self, name: str, found: Binned, crossed: Crossed, usual: float | None) -> Shift:
+    def _shift(self, name: str, found: Binned, crossed: Crossed, usual: float | None, chance: Chance) -> Shift:
         a, b = crossed.a, crossed.b
-        chance = by_chance(crossed, population_stability, _SEED)
         means = self._means(name)
         return Shift(
             column=name,
@@ -80,6 +106,7 @@ class RunPair:
             chance=chance.usual,
             usual=usual,
             p=chance.p,
+            testable=chance.testable,
             mean_a=means[0],
             mean_b=means[1],
             bins=list(found.bins),
@@ -97,22 +124,25 @@ class RunPair:
             values = [run[those] for run, those in zip(values, rows, strict=True)]
         return [float(np.nanmean(run)) for run in values]
 
-    def rates(self) -> list[RateChange]:
-        """How much more of B's results fail, and how much more at each check that both runs have."""
-        failed = [_codes(pc.equal(column, Status.FAILED)) for column in self._read(STATUS_COLUMN)]
-        found = [self._rate("failed", failed)]
-        if all(CHECKS_COLUMN in run.schema for run in self._runs):
-            checks = [_failed_checks(column) for column in self._read(CHECKS_COLUMN)]
-            found += [
-                self._rate(f"check {name}", [run[name] for run in checks]) for name in checks[0].keys() & checks[1]
-            ]
-        return sorted(found, key=lambda rate: (rate.what != "failed", rate.what))
+    def rates(self, exchanges: int) -> list[RateChange]:
+        """How much more of B's results fail, at each check that both runs have, and have no answer in a column."""
+        return [self._rate(what, failing, exchanges) for what, failing in self._failing()]
 
-    def _rate(self, what: str, failing: Sequence[Codes]) -> RateChange:
+    def _failing(self) -> Iterator[tuple[str, Sequence[Codes]]]:
+        status = self._read(STATUS_COLUMN)
+        yield "failed", [failed_rows(column) for column in status]
+        if all(CHECKS_COLUMN in run.schema for run in self._runs):
+            checks = [failed_checks(column) for column in self._read(CHECKS_COLUMN)]
+            for name in sorted(checks[0].keys() & checks[1]):
+                yield f"check {name}", [run[name] for run in checks]
+        for name in self._names:
+            yield f"empty {name}", [empty_answers(*both) for both in zip(self._read(name), status, strict=True)]
+
+    def _rate(self, what: str, failing: Sequence[Codes], exchanges: int) -> RateChange:
         crossed = self._cross(Binned(("passed", "failed"), tuple(failing)))
         a, b = crossed.a, crossed.b
         known = bool(a.sum() and b.sum())
-        chance = by_chance(crossed, rise, _SEED) if known else Chance(0.0, 1.0)
+        chance = by_chance(crossed, rise, _SEED, exchanges) if known else Chance(0.0, 1.0, testable=False)
         return RateChange(
             what=what,
             rows_a=int(a.sum()),
@@ -121,25 +151,26 @@ class RunPair:
             failing_b=float(b[1] / max(1, b.sum())),
             rise=float(rise(a, b)) if known else 0.0,
             p=chance.p,
+            testable=chance.testable,
         )
 
     def changed(self) -> list[Changed]:
-        """How many of the common rows have another answer, for columns of categories and of texts."""
+        """How many of the common rows have another answer, for columns of categories, texts and lists."""
         found = []
         for name, kind in self._columns.items():
-            columns = self._read(name)
-            if kind is Kind.NUMBER or not (kind is Kind.CATEGORY or pa.types.is_string(columns[0].type)):
+            if kind is Kind.NUMBER:
                 continue
-            unequal = self._unequal(columns)
-            rows, changed = len(unequal) - unequal.null_count, pc.sum(unequal).as_py() or 0
-            share = changed / rows if rows else 0.0
-            interval = wilson(changed, rows)
-            found.append(Changed(column=name, kind=kind, rows=rows, changed=changed, share=share, interval=interval))
+            unequal = self._unequal(self._read(name))
+            if rows := len(unequal) - unequal.null_count:
+                changed = pc.sum(unequal).as_py()
+                of = {"rows": rows, "changed": changed, "share": changed / rows, "interval": wilson(changed, rows)}
+                found.append(Changed(column=name, kind=kind, **of))
         return found
 
     def _unequal(self, columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
         """For each pair of rows, whether its two values differ; null if one of them is not known."""
-        return pc.not_equal(columns[0].take(self._pairing.rows_a), columns[1].take(self._pairing.rows_b))
+        a, b = map(as_text, columns)
+        return pc.not_equal(a.take(self._pairing.rows_a), b.take(self._pairing.rows_b))
 
     def flips(self, show: int) -> list[Flip]:
         """The rows with another category, those first in which both runs were the most certain."""
@@ -177,24 +208,3 @@ class RunPair:
             )
             for (negative, _, name), row_a, row_b in zip(found, rows_a, rows_b, strict=True)
         ]
-
-
-def _codes(flags: pa.ChunkedArray) -> Codes:
-    """1 where true, 0 where false, unknown where null."""
-    return np.asarray(pc.fill_null(pc.cast(flags, pa.int64()), UNKNOWN).to_numpy())
-
-
-def _failed_checks(column: pa.ChunkedArray) -> dict[str, Codes]:
-    """Check → for each row, 1 if it failed, 0 if it passed, unknown if it has none of that name."""
-    found: dict[str, Codes] = {}
-    start = 0
-    for chunk in column.chunks:
-        rows = start + pc.list_parent_indices(chunk).to_numpy()
-        flat = pc.list_flatten(chunk)
-        names, passed = flat.field("name"), flat.field("passed").to_numpy(zero_copy_only=False)
-        for name in pc.unique(names).to_pylist():
-            of_this = pc.equal(names, name).to_numpy(zero_copy_only=False)
-            codes = found.setdefault(name, np.full(len(column), UNKNOWN, np.int64))
-            codes[rows[of_this]] = ~passed[of_this].astype(bool)
-        start += len(chunk)
-    return found

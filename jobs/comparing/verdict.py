@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from jobs.comparing.answer_columns import Kind
-from jobs.comparing.comparison import Comparison, Shift
+from jobs.comparing.comparison import Comparison, RateChange, Shift
 
 SPEED = "engine_requests_per_second"
 
@@ -11,6 +11,8 @@ SPEED = "engine_requests_per_second"
 def judge(found: Comparison) -> Iterator[str]:
     """One line for each figure that is beyond its bound."""
     bounds = found.bounds
+    if found.a.results and not found.b.results:
+        yield f"there are no results, {found.a.results:,} before"
     yield from (_shift_line(shift) for shift in found.shifts if _has_shifted(shift, found))
     for changed in found.changed:
         low, high = changed.interval
@@ -19,13 +21,15 @@ def judge(found: Comparison) -> Iterator[str]:
     for rate in found.rates:
         bound = bounds.max_failed if rate.what == "failed" else bounds.max_check_drop
         if rate.rise > bound and rate.p < bounds.alpha:
-            what = (
-                "rows failed" if rate.what == "failed" else f"results did not pass {rate.what.removeprefix('check ')}"
-            )
-            yield f"{rate.failing_b:.1%} of the {what}, {rate.failing_a:.1%} before"
+            yield f"{rate.failing_b:.1%} of the {_what_happened(rate)}, {rate.failing_a:.1%} before"
     before, now = (side.rates.get(SPEED) for side in (found.a, found.b))
     if bounds.max_slowdown is not None and before and now and now < before * (1 - bounds.max_slowdown):
         yield f"the engine answered {now:,.1f} requests/s, {before:,.1f} before"
+
+
+def _what_happened(rate: RateChange) -> str:
+    kind, _, name = rate.what.partition(" ")
+    return {"check": f"results did not pass {name}", "empty": f"results have no {name}"}.get(kind, "rows failed")
 
 
 def _has_shifted(shift: Shift, found: Comparison) -> bool:

@@ -11,7 +11,7 @@ from jobs.evaluation.bootstrap import Bools, Floats, Ints
 from jobs.evaluation.fitting import Scaling, batch_scaling, fit_curve, fit_scaling, folds_of
 from jobs.evaluation.gold import Compared, read_compared
 from jobs.evaluation.labels import Labelled
-from jobs.evaluation.opinions import Opinions, probabilities, read_opinions
+from jobs.evaluation.opinions import Opinions, probabilities, read_opinions, without_strange_labels
 from jobs.evaluation.settings import EvaluationSettings
 from jobs.tasks import find_task
 from pipeline.calibration import on_curve, prompt_digest
@@ -68,7 +68,7 @@ def calibrate(output: Path, settings: EvaluationSettings, now: datetime) -> Cali
     Raises:
         UsageError: if the run cannot be calibrated, or has too little gold.
     """
-    compared = read_compared(output, settings)
+    compared = without_strange_labels(read_compared(output, settings), settings)
     digest = _check_run(compared, output)
     opinions = read_opinions(compared, settings)
     rows = _rows(compared, opinions)
@@ -112,6 +112,10 @@ def calibrate_batch(output: Path, now: datetime) -> Calibration:
 def _check_run(compared: Compared, output: Path) -> str:
     """The digest of the prompts that are calibrated."""
     manifest = compared.manifest
+    if manifest.cascade is not None:
+        raise UsageError(
+            f"{output} is a cascade's: its probabilities are of several models", "calibrate a run of one model"
+        )
     if manifest.calibration is not None:
         raise UsageError(
             f"{output} is calibrated already",
@@ -161,7 +165,9 @@ def _rows(compared: Compared, opinions: Opinions) -> FitRows:
         everywhere[rated.where] = rated.human
         ratings, scale = everywhere[where], (rated.scale.low, rated.scale.high)
         if not np.isfinite(ratings).all():
-            raise UsageError("some rows have a gold label and no rating", "give --rating, or --label, of other columns")
+            raise UsageError(
+                "some rows have a gold label and no rating", "give --label none, or --rating, or other columns"
+            )
     rows = FitRows(labels, p[where], names, classes, labelled.gold, _texts(compared)[where], ratings, scale)
     return rows.take(np.isin(rows.gold, classes))
 

@@ -1,16 +1,17 @@
 """The evaluation of a run, put together and written beside its results."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from jobs.evaluation.bootstrap import Bools, Resampling
 from jobs.evaluation.gold import Compared, read_compared
-from jobs.evaluation.items import read_aspects, read_fields, read_label_sets
-from jobs.evaluation.opinions import read_opinions
+from jobs.evaluation.items import Items, read_aspects, read_fields, read_label_sets
+from jobs.evaluation.opinions import read_opinions, without_strange_labels
 from jobs.evaluation.settings import EvaluationSettings
 from jobs.evaluation.slices import slice_by
 from jobs.evaluation.texts import read_checked, read_written
@@ -32,6 +33,15 @@ class Part(Protocol):
         ...
 
 
+class GoldPart(Part, Protocol):
+    """The same of the rows that have gold."""
+
+    @property
+    def where(self) -> Bools:
+        """For each row of the table, whether it is one of these."""
+        ...
+
+
 @dataclass
 class _Findings:
     """What is known about a run: parts with figures, and the fields of `Evaluation` that are no figures."""
@@ -39,6 +49,19 @@ class _Findings:
     parts: list[Part] = field(default_factory=list)
     more: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    with_gold: list[Bools] = field(default_factory=list)
+
+    def add(self, part: GoldPart) -> None:
+        self.parts.append(part)
+        self.with_gold.append(part.where)
+
+    def add_items(self, items: Items) -> None:
+        self.add(items)
+        self.more["fields"] = items.scores()
+
+    def num_compared(self, num_rows: int) -> int:
+        """How many rows have gold of any kind; all where none is needed."""
+        return int(np.logical_or.reduce(self.with_gold).sum()) if self.with_gold else num_rows
 
     def figures(self, resampling: Resampling, rows: Bools | None = None) -> dict[str, Figure]:
         found: dict[str, Figure] = {}
@@ -53,7 +76,7 @@ def evaluate(output: Path, settings: EvaluationSettings, now: datetime) -> Evalu
     Raises:
         UsageError: if there is no complete run, no gold where it is needed, or nothing to compare.
     """
-    compared = read_compared(output, settings)
+    compared = without_strange_labels(read_compared(output, settings), settings)
     if not compared.results.num_rows:
         raise UsageError(f"{output} has no ok results to evaluate")
     findings = _find(compared, settings)
@@ -73,7 +96,7 @@ def evaluate(output: Path, settings: EvaluationSettings, now: datetime) -> Evalu
         columns=compared.columns,
         results=compared.manifest.counts.results,
         ok=compared.ok,
-        compared=compared.results.num_rows,
+        compared=findings.num_compared(compared.results.num_rows),
         resamples=resampling.resamples,
         seed=resampling.seed,
         headline=headline,
@@ -84,37 +107,42 @@ def evaluate(output: Path, settings: EvaluationSettings, now: datetime) -> Evalu
 
 
 def _find(compared: Compared, settings: EvaluationSettings) -> _Findings:
-    """What there is to compare goes by the columns, so that a task of one's own is evaluated likewise."""
-    names = set(compared.results.column_names)
+    """What there is to compare."""
     found = _Findings()
+    if not compared.extracts:
+        _find_by_name(found, compared, settings)
+    elif (fields := read_fields(compared)) is not None:
+        found.add_items(fields)
+    if (checked := read_checked(compared.answers)) is not None:
+        found.parts.append(checked)
+        found.more["checks"] = checked.rates()
+    if not compared.extracts and (written := read_written(compared.answers)) is not None:
+        found.parts.append(written)
+    return found
+
+
+def _find_by_name(found: _Findings, compared: Compared, settings: EvaluationSettings) -> None:
+    """It goes by the columns that the task made, so that a task of one's own is evaluated likewise."""
+    has_labels = "label" in compared.made
     aspects = read_aspects(compared)
     sets = read_label_sets(compared)
     if sets is not None:
-        found.parts.append(sets)
-        found.more["fields"] = sets.scores()
-    elif "label" in names and (aspects is None or {"label", "rating"} & set(compared.columns)):
+        found.add_items(sets)
+    elif has_labels and (aspects is None or {"label", "rating"} & set(compared.columns)):
         _add_opinions(found, compared, settings)
     if aspects is not None:
-        found.parts.append(aspects)
-        found.more["fields"] = aspects.scores()
+        found.add_items(aspects)
     if (translated := read_translated(compared)) is not None:
-        found.parts.append(translated)
+        found.add(translated)
         found.more["signatures"] = translated.signatures()
-    if (fields := read_fields(compared)) is not None and "label" not in names:
-        found.parts.append(fields)
-        found.more["fields"] = fields.scores()
-    if (checked := read_checked(compared.results)) is not None:
-        found.parts.append(checked)
-        found.more["checks"] = checked.rates()
-    if (written := read_written(compared.results)) is not None:
-        found.parts.append(written)
-    return found
+    elif not has_labels and (fields := read_fields(compared)) is not None:
+        found.add_items(fields)
 
 
 def _add_opinions(found: _Findings, compared: Compared, settings: EvaluationSettings) -> None:
     opinions = read_opinions(compared, settings)
     if opinions.labelled is not None:
-        found.parts.append(opinions.labelled)
+        found.add(opinions.labelled)
         found.more["labels"] = opinions.labelled.summary(opinions.source, opinions.merged)
         used = compared.manifest.calibration
         if used is not None and used.method != "batch":
@@ -124,7 +152,7 @@ def _add_opinions(found: _Findings, compared: Compared, settings: EvaluationSett
             )
         found.more["reliability"] = opinions.labelled.reliability(used.digest if used else None)
     if opinions.rated is not None:
-        found.parts.append(opinions.rated)
+        found.add(opinions.rated)
     found.more |= {"scale": opinions.scale, "human": opinions.human}
     found.notes += opinions.notes
 
@@ -149,18 +177,3 @@ def write_evaluation(output: Path, evaluation: Evaluation) -> Path:
     finally:
         scratch.unlink(missing_ok=True)
     return file
-
-
-def worse_than(
-    headline: dict[str, Figure], least: Sequence[tuple[str, float]], most: Sequence[tuple[str, float]]
-) -> list[str]:
-    """Which bounds are not kept, in a line each.
-
-    Raises:
-        UsageError: for a figure that there is none of.
-    """
-    for name, _ in (*least, *most):
-        if name not in headline:
-            raise UsageError(f"there is no figure {name!r}", f"there are: {', '.join(headline)}")
-    low = [f"{n} is {headline[n].value:.3f}, below {bound:g}" for n, bound in least if headline[n].value < bound]
-    return low + [f"{n} is {headline[n].value:.3f}, above {bound:g}" for n, bound in most if headline[n].value > bound]

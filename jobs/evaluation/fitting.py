@@ -78,10 +78,11 @@ def fit_curve(scores: Floats, ratings: Floats, low: float, high: float) -> Ratin
     return RatingCurve(low=low, high=high, scores=x.tolist(), ratings=y.tolist())
 
 
-def folds_of(texts: Sequence[str], num_folds: int, seed: int) -> Ints:
+def folds_of(texts: Sequence[str | None], num_folds: int, seed: int) -> Ints:
     """The fold of each row, drawn; rows of one text fall into one."""
-    _, groups = np.unique(texts, return_inverse=True)
-    drawn = np.random.default_rng(seed).permutation(int(groups.max()) + 1)
+    numbers = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    groups = np.array([numbers[text] for text in texts], np.int64)
+    drawn = np.random.default_rng(seed).permutation(len(numbers))
     folds: Ints = (drawn[groups] % num_folds).astype(np.int64)
     return folds
 

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from jobs.config import nearest
-from jobs.evaluation.settings import IN_A_FILE, ROLES, EvaluationSettings
+from jobs.evaluation.settings import IN_A_FILE, NO_COLUMN, ROLES, EvaluationSettings
+from jobs.run_output import RunOutput
 from pipeline.errors import UsageError, first_line
-from pipeline.layout import RESULTS
-from pipeline.run_folder import read_manifest
 from schemas.envelope import ERROR_COLUMN, META_COLUMN, STATUS_COLUMN, Status
 from schemas.manifest import Manifest
 
+GOLD_PREFIX = "gold_"
+"""What the gold of a field begins with where it is a column of the results."""
 _LANGUAGE = "target_language"
+_TRANSLATION = {"translation", _LANGUAGE}
+_EXTRACTION = "extract"
 
 
 @dataclass(frozen=True)
@@ -26,21 +28,38 @@ class Compared:
 
     Attributes:
         manifest: the run's.
-        results: they.
-        gold: the table of gold columns, row by row theirs; the results themselves without a file.
-        columns: role → column of `gold`, for the roles that were found or asked for.
-        from_file: whether the gold is a file.
+        results: they, with the input's columns.
+        made: the columns of theirs that the task made.
+        gold: the table of gold columns, row by row theirs; without a file, the results' other columns.
+        columns: role → column of `gold`, for the roles that were found or asked for; an extraction has none.
+        joined_on: the columns that told which gold belongs to which result; empty without a file.
         ok: how many results are ok, those without gold included.
         notes: what was left out.
     """
 
     manifest: Manifest
     results: pa.Table
+    made: tuple[str, ...]
     gold: pa.Table
     columns: dict[str, str]
-    from_file: bool
+    joined_on: tuple[str, ...]
     ok: int
     notes: tuple[str, ...]
+
+    @property
+    def from_file(self) -> bool:
+        """Whether the gold is a file."""
+        return bool(self.joined_on)
+
+    @property
+    def answers(self) -> pa.Table:
+        """What the task made: an input's column of the same name was renamed, or is none of these."""
+        return self.results.select(list(self.made))
+
+    @property
+    def extracts(self) -> bool:
+        """Whether a schema named the task's columns: then no name tells what a column is about."""
+        return _extracts(self.manifest)
 
     def column(self, role: str) -> pa.ChunkedArray | None:
         """The gold column of a role."""
@@ -53,36 +72,49 @@ def read_compared(output: Path, settings: EvaluationSettings) -> Compared:
     Raises:
         UsageError: if there is no complete run, or the gold cannot be read or joined.
     """
-    manifest = read_manifest(output)
-    stored = ds.dataset(output / RESULTS)
-    names = [name for name in stored.schema.names if name not in (ERROR_COLUMN, META_COLUMN)]
-    results = stored.to_table(columns=names)
+    run = RunOutput.of(output)
+    results = run.table([name for name in run.schema if name not in (ERROR_COLUMN, META_COLUMN)])
     results = results.filter(pc.equal(results[STATUS_COLUMN], Status.OK))
-    ok = results.num_rows
+    ok, made, extracts = results.num_rows, run.made_columns, _extracts(run.manifest)
     notes: tuple[str, ...] = ()
-    gold = results
+    keys: tuple[str, ...] = ()
+    gold = results.drop_columns(list(made))
     if settings.gold is not None:
-        gold = _read_gold(settings.gold)
-        results, gold, notes = _join(results, gold, settings.on)
-    columns = _columns_by_role(gold, settings)
-    return Compared(manifest, results, gold, columns, settings.gold is not None, ok, notes)
+        gold = read_gold(settings.gold)
+        keys = _join_keys(results, gold, settings.on, set(made) >= _TRANSLATION and not extracts)
+        results, gold, notes = _join(results, gold, keys)
+    whose = "the results have" if settings.gold is None else "the gold has"
+    columns = columns_by_role(gold.column_names, settings, whose)
+    return Compared(run.manifest, results, made, gold, {} if extracts else columns, keys, ok, notes)
 
 
-def _read_gold(file: Path) -> pa.Table:
+def _extracts(manifest: Manifest) -> bool:
+    return bool(manifest.recipe["task"] == _EXTRACTION)
+
+
+def read_gold(file: Path) -> pa.Table:
+    """A file of gold.
+
+    Raises:
+        UsageError: if it cannot be read.
+    """
     try:
         return pq.read_table(file)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise UsageError(f"cannot read the gold {file}: {first_line(error)}") from None
 
 
-def _join(results: pa.Table, gold: pa.Table, on: str) -> tuple[pa.Table, pa.Table, tuple[str, ...]]:
+def _join_keys(results: pa.Table, gold: pa.Table, on: str, are_translations: bool) -> tuple[str, ...]:
     for name, table in (("the results have", results), ("the gold has", gold)):
         if on not in table.column_names:
             raise UsageError(f"{name} no column {on!r} to join on", nearest(on, dict.fromkeys(table.column_names)))
-    keys = [on]
-    if _LANGUAGE in results.column_names and _LANGUAGE in gold.column_names:
-        keys.append(_LANGUAGE)
-    ours, theirs = _key(results, keys), _key(gold, keys)
+    return (on, _LANGUAGE) if are_translations and _LANGUAGE in gold.column_names else (on,)
+
+
+def _join(results: pa.Table, gold: pa.Table, keys: Sequence[str]) -> tuple[pa.Table, pa.Table, tuple[str, ...]]:
+    theirs = _key(gold, keys)
+    gold, theirs = gold.filter(pc.is_valid(theirs)), pc.drop_null(theirs)
+    ours = _key(results, keys)
     if pc.count_distinct(theirs).as_py() < gold.num_rows:
         raise UsageError(f"the gold has the same {' and '.join(keys)} twice", "one row of gold for each result, please")
     places = pc.index_in(ours, value_set=theirs)
@@ -105,16 +137,24 @@ def _key(table: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(*texts, "\x1f") if len(texts) > 1 else texts[0]
 
 
-def _columns_by_role(gold: pa.Table, settings: EvaluationSettings) -> dict[str, str]:
+def columns_by_role(known: Sequence[str], settings: EvaluationSettings, whose: str) -> dict[str, str]:
+    """Role → the gold's column, for the roles that are asked for, and those that a name tells.
+
+    Args:
+        known: the gold's columns.
+        whose: begins a sentence about them: "the gold has".
+
+    Raises:
+        UsageError: for a column that is not there.
+    """
     found = {}
     for role, names in ROLES.items():
-        if given := settings.columns.get(role):
-            if given not in gold.column_names and "{" not in given:
-                where = "the results have" if settings.gold is None else "the gold has"
-                raise UsageError(f"{where} no column {given!r}", nearest(given, dict.fromkeys(gold.column_names)))
-            found[role] = given
-            continue
+        given = settings.columns.get(role)
         more = () if settings.gold is None else IN_A_FILE[role]
-        if name := next((name for name in (*names, *more) if name in gold.column_names), None):
-            found[role] = name
+        if given is None:
+            given = next((name for name in (*names, *more) if name in known), NO_COLUMN)
+        elif given != NO_COLUMN and given not in known and "{" not in given:
+            raise UsageError(f"{whose} no column {given!r}", nearest(given, dict.fromkeys(known)))
+        if given != NO_COLUMN:
+            found[role] = given
     return found

@@ -4,41 +4,46 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from jobs.evaluation.bootstrap import Bools, Floats, Resampling, Statistic, mean_of, ratio
-from jobs.evaluation.gold import Compared
+from jobs.evaluation.gold import GOLD_PREFIX, Compared
 from pipeline.errors import UsageError
 from pipeline.text.words import folded, folded_words
 from schemas.evaluation import FieldScore, Figure
 
-_PREFIX = "gold_"
 _NOT_MENTIONED = "not_mentioned"
+_Cell = tuple[Counter[Any], Counter[Any], float]
+"""What was found, what is there, and how the two overlap."""
 
 
 @dataclass(frozen=True)
 class Items:
-    """Items that were found and items that are there, for each row and field.
+    """Items that were found and items that are there, for each row with gold and each field.
 
     Attributes:
         names: the fields.
+        where: for each row of the table, whether it is one of these.
         gold, predicted, correct: how many, shape (rows, fields).
         overlap: token F1 where both sides have one value, NaN elsewhere, the same shape.
     """
 
     names: tuple[str, ...]
+    where: Bools
     gold: Floats
     predicted: Floats
     correct: Floats
     overlap: Floats
 
     def among(self, rows: Bools) -> "Items":
-        """Those of some rows."""
-        return Items(self.names, self.gold[rows], self.predicted[rows], self.correct[rows], self.overlap[rows])
+        """Those among some rows of the table."""
+        kept = rows[self.where]
+        counts = (self.gold[kept], self.predicted[kept], self.correct[kept], self.overlap[kept])
+        return Items(self.names, self.where & rows, *counts)
 
     def figures(self, resampling: Resampling) -> dict[str, Figure]:
         """Over all fields: precision, recall and F1 of the items, the rows that are right as a whole, the overlap."""
@@ -81,19 +86,27 @@ def _ratio_of(numerator: Floats, denominator: Floats) -> Statistic:
 
 
 def read_fields(compared: Compared) -> Items | None:
-    """The fields of an extraction that the gold has too: in a file under their names, else as `gold_FIELD`."""
-    fields = compared.manifest.answer_columns
-    own = {name: name if compared.from_file else f"{_PREFIX}{name}" for name in fields}
-    found = {name: column for name, column in own.items() if column in compared.gold.column_names}
+    """The fields that the gold has too: in a file under their names, else as `gold_FIELD`; null says there is nothing.
+
+    What was joined on, or is gold of something else, is no field.
+    """
+    own = {name: name if compared.from_file else f"{GOLD_PREFIX}{name}" for name in compared.manifest.answer_columns}
+    others = {*compared.joined_on, *compared.columns.values()}
+    found = {n: column for n, column in own.items() if column in compared.gold.column_names and column not in others}
     if not found:
         return None
-    rows = [
-        [(_values(one), _values(other)) for one, other in zip(predicted, gold, strict=True)]
-        for predicted, gold in (
-            (compared.results[name].to_pylist(), compared.gold[column].to_pylist()) for name, column in found.items()
-        )
+    columns = [
+        zip(compared.answers[name].to_pylist(), compared.gold[column].to_pylist(), strict=True)
+        for name, column in found.items()
     ]
-    return _items(tuple(found), list(zip(*rows, strict=True)))
+    rows = ([_field(*values) for values in row] for row in zip(*columns, strict=True))
+    return _items(tuple(found), np.ones(compared.results.num_rows, np.bool_), rows)
+
+
+def _field(predicted: Any, gold: Any) -> _Cell:
+    ours, theirs = _values(predicted), _values(gold)
+    both = ours and theirs
+    return ours, theirs, token_f1(*(" ".join(map(str, of.elements())) for of in (ours, theirs))) if both else math.nan
 
 
 def read_aspects(compared: Compared) -> Items | None:
@@ -105,39 +118,39 @@ def read_aspects(compared: Compared) -> Items | None:
     Raises:
         UsageError: if it is none of these.
     """
-    if "aspects" not in compared.columns or "aspects" not in compared.results.column_names:
+    column = compared.column("aspects")
+    if column is None or "aspects" not in compared.made:
         return None
-    name = compared.columns["aspects"]
-    if not compared.from_file and name == "aspects":
+    if compared.answers["aspects"].null_count == compared.results.num_rows:  # none were asked for
         return None
-    rows, names = [], set()
-    pairs = zip(compared.results["aspects"].to_pylist(), compared.gold[name].to_pylist(), strict=True)
-    for predicted, gold in pairs:
-        ours, theirs = _by_aspect(predicted or ()), _by_aspect(_gold_aspects(gold, name))
-        rows.append((ours, theirs))
-        names |= {*ours, *theirs}
-    ordered = tuple(sorted(names))
-    if not ordered:
-        return None
-    table = [[(_said(ours.get(n)), _said(theirs.get(n))) for n in ordered] for ours, theirs in rows]
-    items = _items(ordered, table)
-    spans = [[_span_overlap(ours.get(n), theirs.get(n)) for n in ordered] for ours, theirs in rows]
-    return replace(items, overlap=np.array(spans, np.float64))
+    name, where = compared.columns["aspects"], _has_gold(column)
+    predicted, gold = (of.filter(where).to_pylist() for of in (compared.answers["aspects"], column))
+    pairs = [
+        (_by_aspect(ours or ()), _by_aspect(_gold_aspects(theirs, name)))
+        for ours, theirs in zip(predicted, gold, strict=True)
+    ]
+    names = tuple(sorted(set().union(*({*ours, *theirs} for ours, theirs in pairs))))
+    rows = ([_aspect(ours.get(n), theirs.get(n)) for n in names] for ours, theirs in pairs)
+    return _items(names, where, rows) if names else None
 
 
 def read_label_sets(compared: Compared) -> Items | None:
     """Classification with several labels a text, against gold that is lists of labels; an item is a label."""
     column = compared.column("label")
-    if column is None or not pa.types.is_list(column.type) or "labels" not in compared.results.column_names:
+    if column is None or "labels" not in compared.made:
         return None
-    pairs = [
-        (set(predicted or ()), set(gold or ()))
-        for predicted, gold in zip(compared.results["labels"].to_pylist(), column.to_pylist(), strict=True)
-    ]
-    names = tuple(sorted(set().union(*(ours | theirs for ours, theirs in pairs))))
-    has = [[(_one_if(name in ours), _one_if(name in theirs)) for name in names] for ours, theirs in pairs]
-    items = _items(names, has)
-    return replace(items, overlap=np.full_like(items.overlap, np.nan)) if names else None
+    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+        return None
+    where = _has_gold(column)
+    predicted, gold = (of.filter(where).to_pylist() for of in (compared.answers["labels"], column))
+    names = tuple(sorted({label for labels in (*predicted, *gold) for label in labels or ()}))
+    pairs = zip(predicted, gold, strict=True)
+    rows = ([(_one_if(n in ours), _one_if(n in theirs), math.nan) for n in names] for ours, theirs in pairs)
+    return _items(names, where, rows) if names else None
+
+
+def _has_gold(column: pa.ChunkedArray) -> Bools:
+    return np.asarray(column.is_valid().to_numpy(), np.bool_)
 
 
 def _one_if(there: bool) -> Counter[Any]:
@@ -158,6 +171,10 @@ def _by_aspect(aspects: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, A
     return {folded(one["aspect"]): one for one in aspects}
 
 
+def _aspect(ours: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None) -> _Cell:
+    return _said(ours), _said(theirs), _span_overlap(ours, theirs)
+
+
 def _said(aspect: Mapping[str, Any] | None) -> Counter[Any]:
     label = None if aspect is None else aspect.get("label")
     return Counter() if label in (None, _NOT_MENTIONED) else Counter([label])
@@ -168,18 +185,13 @@ def _span_overlap(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None
     return math.nan if not ours or not theirs else token_f1(ours, theirs)
 
 
-def _items(names: tuple[str, ...], rows: Sequence[Sequence[tuple[Counter[Any], Counter[Any]]]]) -> Items:
-    """Counts from (predicted, gold) of each row and field."""
-    shape = (len(rows), len(names))
-    gold, predicted, correct = (np.zeros(shape) for _ in range(3))
-    overlap = np.full(shape, np.nan)
+def _items(names: tuple[str, ...], where: Bools, rows: Iterable[Sequence[_Cell]]) -> Items:
+    """Counts from the cells of each row, which are looked at one by one and not kept."""
+    counts = np.zeros((4, int(where.sum()), len(names)))
     for i, row in enumerate(rows):
-        for j, (ours, theirs) in enumerate(row):
-            predicted[i, j], gold[i, j] = ours.total(), theirs.total()
-            correct[i, j] = (ours & theirs).total()
-            if ours and theirs:
-                overlap[i, j] = token_f1(" ".join(map(str, ours.elements())), " ".join(map(str, theirs.elements())))
-    return Items(names, gold, predicted, correct, overlap)
+        for j, (ours, theirs, overlap) in enumerate(row):
+            counts[:, i, j] = theirs.total(), ours.total(), (ours & theirs).total(), overlap
+    return Items(names, where, *counts)
 
 
 def _values(value: Any) -> Counter[Any]:

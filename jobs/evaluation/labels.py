@@ -135,14 +135,12 @@ class Labelled:
         one_hot = np.eye(len(self.labels))
         gold, predicted = one_hot[self.gold], one_hot[self.predicted]
         right = gold * predicted
-        in_gold = gold.any(axis=0)
 
         def statistic(weights: Floats) -> Floats:
             num_gold, num_predicted, num_right = weights @ gold, weights @ predicted, weights @ right
             whole = num_gold if which == "recall" else (num_gold + num_predicted) / 2
-            scores = np.nan_to_num(ratio(num_right, whole))
-            found: Floats = scores[:, in_gold].mean(axis=1)
-            return found
+            scores = np.where(num_gold > 0, np.nan_to_num(ratio(num_right, whole)), 0)
+            return ratio(scores.sum(axis=1), (num_gold > 0).sum(axis=1).astype(np.float64))
 
         return statistic
 

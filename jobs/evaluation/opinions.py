@@ -1,7 +1,7 @@
 """Sentiment and classification: labels, probabilities and scores against gold labels and human ratings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,11 +51,11 @@ def read_opinions(compared: Compared, settings: EvaluationSettings) -> Opinions:
     Raises:
         UsageError: if the gold is not what it should be, or there is none.
     """
-    names = compared.results.column_names
-    human = _numbers(compared, "rating")
-    if human is not None and _SCORE in names:
-        scale = _scale(human, settings)
-        predicted, how = _predicted(compared.results, scale)
+    column = compared.column("rating")
+    if column is not None and _SCORE in compared.made:
+        human = numbers_of(column, compared.columns["rating"])
+        scale = scale_of(human, settings)
+        predicted, how = _predicted(compared.answers, scale)
         where = np.isfinite(human)
         rated = Rated(where, predicted[where], human[where], scale)
         opinions = Opinions(
@@ -68,9 +68,25 @@ def read_opinions(compared: Compared, settings: EvaluationSettings) -> Opinions:
     if (label := compared.column("label")) is not None:
         return _with_labels(opinions, compared, label)
     if opinions.rated is None:
-        hint = f"name it with --label, or --rating; there is: {', '.join(compared.gold.column_names)}"
-        raise UsageError("there is no gold to compare with", hint)
+        known = f"name it with --label, or --rating; there is: {', '.join(compared.gold.column_names)}"
+        raise UsageError("there is no gold to compare with", "; ".join((*compared.notes, known)))
     return _with_derived_labels(opinions, compared, opinions.rated)
+
+
+def without_strange_labels(compared: Compared, settings: EvaluationSettings) -> Compared:
+    """Without a column that only its name says to be gold labels, and that has none of the run's."""
+    gold = compared.column("label")
+    if gold is None or "label" in settings.columns or "label" not in compared.made:
+        return compared
+    if pa.types.is_nested(gold.type):
+        fits = "labels" in compared.made
+    else:
+        fits = not set(_labels_of(compared)).isdisjoint(pc.unique(gold).to_pylist())
+    if fits:
+        return compared
+    columns = {role: name for role, name in compared.columns.items() if role != "label"}
+    note = f"column {compared.columns['label']} has none of the run's labels, so it is not taken for gold"
+    return replace(compared, columns=columns, notes=(*compared.notes, note))
 
 
 def _with_labels(opinions: Opinions, compared: Compared, gold: pa.ChunkedArray) -> Opinions:
@@ -85,14 +101,14 @@ def _with_labels(opinions: Opinions, compared: Compared, gold: pa.ChunkedArray) 
     labels = (*own, *others)
     where = np.array([label is not None for label in wanted], np.bool_)
     number = {label: i for i, label in enumerate(labels)}
-    predicted = np.array([number[label] for label in compared.results["label"].to_pylist()], np.int64)
+    predicted = np.array([number[label] for label in compared.answers["label"].to_pylist()], np.int64)
     if p is not None:
         p = np.pad(p, ((0, 0), (0, len(others))))[where]
     labelled = Labelled(
         labels, where, np.array([number[x] for x in wanted if x is not None], np.int64), predicted[where], p
     )
     notes = (f"the run cannot give these labels of the gold: {', '.join(others)}",) if others else ()
-    return _replaced(opinions, labelled, f"column {compared.columns['label']}", {}, notes)
+    return replace(opinions, labelled=labelled, source=f"column {compared.columns['label']}", notes=notes)
 
 
 def _as_text(gold: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
@@ -108,7 +124,7 @@ def _with_derived_labels(opinions: Opinions, compared: Compared, rated: Rated) -
     own, p = probabilities(compared)
     merged = {label: into for label, into in _MERGED.items() if label in own}
     number = {label: RATED_LABELS.index(_MERGED.get(label, label)) for label in own}
-    predicted = np.array([number[label] for label in compared.results["label"].to_pylist()], np.int64)
+    predicted = np.array([number[label] for label in compared.answers["label"].to_pylist()], np.int64)
     if p is not None:
         p = p @ np.eye(len(RATED_LABELS))[[number[label] for label in own]]
     where, scale = rated.where, rated.scale
@@ -120,18 +136,12 @@ def _with_derived_labels(opinions: Opinions, compared: Compared, rated: Rated) -
         "else positive or negative"
     )
     notes = tuple(f"{label} counts as {into}: ratings cannot tell them apart" for label, into in merged.items())
-    return _replaced(opinions, labelled, source, merged, notes)
-
-
-def _replaced(
-    opinions: Opinions, labelled: Labelled, source: str, merged: Mapping[str, str], notes: tuple[str, ...]
-) -> Opinions:
-    return Opinions(labelled, source, merged, opinions.rated, opinions.scale, opinions.human, notes)
+    return replace(opinions, labelled=labelled, source=source, merged=merged, notes=notes)
 
 
 def probabilities(compared: Compared) -> tuple[tuple[str, ...], Floats | None]:
     """The run's labels, and their probabilities if these add up to 1; shape (rows, labels)."""
-    results = compared.results
+    results = compared.answers
     labels = _labels_of(compared)
     if "probabilities" in results.column_names:
         if not results.num_rows:
@@ -147,7 +157,7 @@ def probabilities(compared: Compared) -> tuple[tuple[str, ...], Floats | None]:
 
 def _labels_of(compared: Compared) -> tuple[str, ...]:
     """The labels that the run chose among; of a task of one's own, those that it gave."""
-    results = compared.results
+    results = compared.answers
     if "probabilities" in results.column_names and results.num_rows:
         return tuple(one["label"] for one in results["probabilities"][0].as_py())
     decoding: Any = compared.manifest.recipe["questions"].get("answer", {}).get("decoding", {})
@@ -156,17 +166,24 @@ def _labels_of(compared: Compared) -> tuple[str, ...]:
     return tuple(sorted(set(results["label"].drop_null().to_pylist())))
 
 
-def _numbers(compared: Compared, role: str) -> Floats | None:
-    column = compared.column(role)
-    if column is None:
-        return None
+def numbers_of(column: pa.ChunkedArray, name: str) -> Floats:
+    """The values of a column of numbers; NaN where there is none.
+
+    Raises:
+        UsageError: if it is not one.
+    """
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        raise UsageError(f"the column {compared.columns[role]!r} has no numbers, but {column.type}")
+        raise UsageError(f"the column {name!r} has no numbers, but {column.type}")
     values: Floats = pc.cast(column, pa.float64()).to_numpy()
     return values
 
 
-def _scale(human: Floats, settings: EvaluationSettings) -> Scale:
+def scale_of(human: Floats, settings: EvaluationSettings) -> Scale:
+    """The scale of ratings: the one that is set, or as far as they go on both sides of 0.
+
+    Raises:
+        UsageError: if they are outside of it, or none is below 0.
+    """
     rated = human[np.isfinite(human)]
     if settings.scale is not None:
         low, high = settings.scale
@@ -179,19 +196,19 @@ def _scale(human: Floats, settings: EvaluationSettings) -> Scale:
     return Scale(-end, end, settings.neutral_within)
 
 
-def _predicted(results: pa.Table, scale: Scale) -> tuple[Floats, str]:
+def _predicted(answers: pa.Table, scale: Scale) -> tuple[Floats, str]:
     """What the run says about each row on the human scale, and how that was had."""
-    if _CALIBRATED in results.column_names:
-        ratings = results[_CALIBRATED]
-        if results.num_rows and not ratings.null_count:
+    if _CALIBRATED in answers.column_names:
+        ratings = answers[_CALIBRATED]
+        if answers.num_rows and not ratings.null_count:
             return ratings.to_numpy(), _CALIBRATED
-    return scale.to_ratings(results[_SCORE].to_numpy()), f"{_SCORE}, stretched to the scale"
+    return scale.to_ratings(answers[_SCORE].to_numpy()), f"{_SCORE}, stretched to the scale"
 
 
-def _lists(column: pa.ChunkedArray | None) -> Sequence[Sequence[float] | None]:
+def _lists(column: pa.ChunkedArray | None) -> Sequence[Sequence[float | None] | None]:
     if column is None:
         return []
     if not pa.types.is_list(column.type) and not pa.types.is_large_list(column.type):
         raise UsageError(f"single ratings are lists of numbers, not {column.type}")
-    found: list[list[float] | None] = column.to_pylist()
+    found: list[list[float | None] | None] = column.to_pylist()
     return found

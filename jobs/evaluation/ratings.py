@@ -103,13 +103,14 @@ def _ranks(values: Floats) -> Floats:
     return ranks
 
 
-def human_ceiling(ratings: Sequence[Sequence[float] | None], scale: Scale, seed: int) -> HumanCeiling | None:
+def human_ceiling(ratings: Sequence[Sequence[float | None] | None], scale: Scale, seed: int) -> HumanCeiling | None:
     """How well one human, drawn anew for each row, does against the mean of the others; None without ratings.
 
     Args:
-        ratings: for each row, the single ratings; rows with fewer than two do not count.
+        ratings: for each row, the single ratings; null and NaN are none, and rows with fewer than two do not count.
     """
-    several = [np.asarray(one, np.float64) for one in ratings if one is not None and len(one) > 1]
+    known = (one[np.isfinite(one)] for one in (np.asarray(one or (), np.float64) for one in ratings))
+    several = [one for one in known if len(one) > 1]
     if len(several) < 2:
         return None
     draws = min(_MAX_DRAWS, max(map(len, several)))

@@ -15,7 +15,7 @@ class EvaluationSettings:
         gold: a Parquet file with gold columns; None: they are columns of the results.
         on: the column that says which gold belongs to which result, in both; with translations, their
             `target_language` does too if the gold has it.
-        columns: role → the gold's column, where it is not found by its name (`ROLES`).
+        columns: role → the gold's column, where it is not found by its name (`ROLES`); `NO_COLUMN`: it has none.
         by: groups of columns whose values make slices.
         scale: low and high end of the human ratings; None: -n … n, by the largest of them.
         neutral_within: a mean rating nearer to the scale's middle than this is neutral.
@@ -39,6 +39,8 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "aspects": ("gold_aspects",),
 }
 """Role → the names that its column is looked for by."""
+
+NO_COLUMN = "none"
 
 IN_A_FILE: Mapping[str, tuple[str, ...]] = {
     "label": ("label",),

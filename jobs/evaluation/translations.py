@@ -139,15 +139,16 @@ def read_translated(compared: Compared) -> Translated | None:
     Raises:
         UsageError: if the column of references has no text.
     """
-    names = compared.results.column_names
-    if "translation" not in names or "reference" not in compared.columns:
+    answers = compared.answers
+    if not {"translation", _LANGUAGE} <= set(compared.made) or "reference" not in compared.columns:
         return None
     column = compared.columns["reference"]
-    languages = compared.results[_LANGUAGE].to_pylist()
+    languages = answers[_LANGUAGE].to_pylist()
     references = _references(compared.gold, column, languages)
-    texts = compared.results["translation"].to_pylist()
+    texts = answers["translation"].to_pylist()
     where = np.array([reference is not None for reference in references], np.bool_)
-    estimates = np.array([np.nan if e is None else e for e in compared.results[_ESTIMATE].to_pylist()], np.float64)
+    estimated = answers[_ESTIMATE].to_pylist() if _ESTIMATE in compared.made else [None] * len(texts)
+    estimates = np.array([np.nan if e is None else e for e in estimated], np.float64)
     rows = np.flatnonzero(where)
     return Translated(
         where,

@@ -153,13 +153,15 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
     record = TextRecord
     result = ClassificationResult
     options_model = ClassificationOptions
-    columns = ("label", "probability", "uncertainty")
+    columns: tuple[str, ...] = ("label", "probability", "uncertainty")
     calibrated_questions = (_ANSWER, *_PRIORS)
     adapted: ClassVar[Mapping[str, Any]] = {"calibrate": False}
 
     def __init__(self, options: ClassificationOptions, form: str) -> None:
         super().__init__(options, form)
         self.labels = _chosen_labels(options)
+        if options.multi:
+            self.columns = ("labels", *self.columns)
 
     def questions(self, record: TextRecord) -> list[Question]:
         """Which label, or for each label whether; and which label no text at all would have."""

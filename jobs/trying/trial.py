@@ -1,7 +1,7 @@
 """Models and prompts tried on a sample of the input: what each would give, how fast, and at what price."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from jobs.run_output import RunOutput
 from jobs.settings import read_config_file
 from jobs.tasks import find_task
 from jobs.terminal import Terminal
+from jobs.trying.gold import find_gold
 from pipeline.errors import Interrupted, RunError, UsageError
 from pipeline.models import Model
 from pipeline.run_history import read_history, this_host
@@ -27,8 +28,8 @@ from schemas.manifest import Manifest
 from schemas.run_history import RunEntry
 
 _FORM = "prompt_form"
-_DECIDE = ("pearson_r", "macro_f1", "ece", "micro_f1", "chrf", "f1", "strict_pass_rate")
-"""Of the figures there are, the first three of these are shown, and the first decides."""
+_DECIDE = ("pearson_r", "macro_f1", "ece", "chrf", "f1", "strict_pass_rate")
+"""Of the figures there are, the first three of these are shown, and the first that any cell has decides."""
 AS_IT_IS = "as it is"
 """The task's own prompt, by its name in the table."""
 
@@ -46,7 +47,7 @@ class Cell(BaseModel):
     """What came of one model with one prompt; the fields are the JSON of `textmill trial`.
 
     Attributes:
-        quality: figures by name, the first of which decides the order; empty without anything to hold answers against.
+        quality: figures by name, the most telling first; empty without anything to hold answers against.
         failed: share of the results.
         checks: share of the checks that were passed; None if the task has none.
         rows_per_second: of the engine, once it runs, on the machine of the trial; None if it was never measured.
@@ -74,27 +75,12 @@ class Cell(BaseModel):
 
 
 @dataclass(frozen=True)
-class Gold:
-    """Where the gold is.
-
-    Attributes:
-        file: a Parquet file of it; None: columns of the input.
-        on: the column that says which gold belongs to which row.
-        rating: its column of human ratings, if it is not called as `textmill evaluate` expects.
-    """
-
-    file: Path | None = None
-    on: str = "id"
-    rating: str | None = None
-
-
-@dataclass(frozen=True)
 class Trial:
     """What is tried.
 
     Attributes:
         config: all that the cells have in common.
-        gold: what answers are held against.
+        gold: what answers are held against: a file, or columns of the input that are named or that a name tells.
         price_per_hour: of the machine, in any currency.
         folder: where the cells' outputs go, one folder each.
         keep: whether they stay.
@@ -105,7 +91,7 @@ class Trial:
     variants: Sequence[Variant]
     folder: Path
     keep: bool = False
-    gold: Gold | None = None
+    gold: EvaluationSettings = field(default_factory=EvaluationSettings)
     price_per_hour: float | None = None
 
 
@@ -130,29 +116,41 @@ def try_out(trial: Trial, terminal: Terminal) -> list[Cell]:
     Answers go to the store, and come from there: nothing is paid for twice. The best cell is first.
 
     Raises:
-        UsageError: if the input cannot be read or has no such column: before anything is spent.
+        UsageError: if the input or the gold cannot be read or has no such column: before anything is spent.
         Interrupted: if it was stopped; what was answered is in the store.
     """
     found = survey(trial.config.inputs)
-    rating = trial.gold.rating if trial.gold and trial.gold.file is None else None
-    if rating is not None and rating not in found.schema.names:
-        raise UsageError(f"the input has no column {rating!r}", f"it has: {', '.join(found.schema.names)}")
-    rows = sum(file.rows for file in found.files)
+    gold = find_gold(trial.gold, trial.config, found)
     pairs = [(model, variant) for model in trial.models for variant in trial.variants]
     cells = []
     for number, (model, variant) in enumerate(pairs, 1):
         terminal.say(f"{number} of {len(pairs)}: {model}, {variant.name}")
-        cells.append(_cell(trial, model, variant, number, rows, terminal))
-    return sorted(cells, key=_rank)
+        output = trial.folder / f"{number:02d}-{_as_name(model)}-{_as_name(variant.name)}"
+        cells.append(_cell(trial, model, variant, output, found.rows, gold, terminal))
+    return ranked(cells)
 
 
-def _rank(cell: Cell) -> tuple[bool, float, float, float]:
-    """Cells with figures first, then by quality, failures and speed."""
-    return (not cell.rows, -next(iter(cell.quality.values()), -1e9), cell.failed, -(cell.rows_per_second or 0))
+def ranked(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells with figures first, by the figure that decides, where rows that failed count as nothing; then by speed."""
+    decisive = next((name for name in _DECIDE if any(name in cell.quality for cell in cells)), "")
+
+    def rank(cell: Cell) -> tuple[bool, bool, float, float, float]:
+        value = cell.quality.get(decisive, 0.0)
+        worth = value - cell.failed * abs(value)
+        return (not cell.rows, decisive not in cell.quality, -worth, cell.failed, -(cell.rows_per_second or 0))
+
+    return sorted(cells, key=rank)
 
 
-def _cell(trial: Trial, model: str, variant: Variant, number: int, rows: int, terminal: Terminal) -> Cell:
-    output = trial.folder / f"{number:02d}-{_as_name(model)}-{_as_name(variant.name)}"
+def _cell(
+    trial: Trial,
+    model: str,
+    variant: Variant,
+    output: Path,
+    rows: int,
+    gold: EvaluationSettings | None,
+    terminal: Terminal,
+) -> Cell:
     changes = {
         "model": model,
         "cascade": None,
@@ -165,7 +163,7 @@ def _cell(trial: Trial, model: str, variant: Variant, number: int, rows: int, te
     try:
         manifest = run_job(config, terminal)
         cell = _measured(cell, manifest, output, rows, trial.price_per_hour)
-        return cell.model_copy(update={"quality": quality(output, trial.gold)})
+        return cell.model_copy(update={"quality": quality(output, manifest, gold) if gold else {}})
     except Interrupted:
         raise
     except RunError as error:
@@ -176,16 +174,15 @@ def _as_name(text: str) -> str:
     return "".join(c if c.isalnum() or c in "._" else "-" for c in text)[-60:]
 
 
-def quality(output: Path, gold: Gold | None) -> dict[str, float]:
-    """How good a run's answers are, the figure that decides first; nothing if there is nothing to hold them against.
+def quality(output: Path, manifest: Manifest, gold: EvaluationSettings) -> dict[str, float]:
+    """How good a run's answers are, the most telling figures first.
 
     Raises:
         UsageError: if it cannot be told.
     """
-    if gold is None:
-        return {}
-    columns = {} if gold.rating is None else {"rating": gold.rating}
-    settings = EvaluationSettings(gold=gold.file, on=gold.on, columns=columns, resampling=Resampling(0, 0))
+    names = manifest.renamed_columns if gold.gold is None else {}
+    columns = {role: names.get(column, column) for role, column in gold.columns.items()}
+    settings = replace(gold, columns=columns, resampling=Resampling(0, 0))
     figures = {name: figure.value for name, figure in evaluate(output, settings, datetime.now(UTC)).headline.items()}
     return {name: figures[name] for name in [name for name in _DECIDE if name in figures][:3]}
 

@@ -133,6 +133,69 @@ def test_results_of_one_row_are_told_apart(run, write_parquet, tmp_path) -> None
     assert (one.rows.both, one.rows.only_a, one.rows.only_b) == (2, 2, 2)
 
 
+@pytest.fixture
+def two_extractions(run, write_parquet, tmp_path) -> Callable[[Callable[[int], object], Callable[[int], object]], None]:
+    """Two runs of the same 80 rows that extracted a price, a currency and tags, of which the tags are given."""
+
+    def make(tags_a: Callable[[int], object], tags_b: Callable[[int], object]) -> None:
+        schema = tmp_path / "offer.schema.json"
+        tags = {"type": "array", "items": {"type": "string"}}
+        properties = {"price": {"type": ["number", "null"]}, "tags": tags}
+        schema.write_text(json.dumps({"type": "object", "properties": properties, "required": ["price", "tags"]}))
+        file = write_parquet({"text": [f"Lamp {i}, {i} euros." for i in range(80)]})
+        run(file, "a", task="extract", options={"json_schema": str(schema), "retry": False})
+        shutil.copytree(tmp_path / "a", tmp_path / "b")
+        for output, tags_of in (("a", tags_a), ("b", tags_b)):
+            ok = {"status": ["ok"] * 80, "error": [None] * 80, "price": [float(i) for i in range(80)]}
+            listed = [tags_of(i) for i in range(80)]
+            rewrite(tmp_path / output, lambda columns, ok=ok, listed=listed: columns.update(ok, tags=listed))
+
+    return make
+
+
+def test_answers_that_became_null_are_found(two_extractions, tmp_path) -> None:
+    two_extractions(lambda i: ["x"], lambda i: ["x"])
+    assert found(tmp_path).findings == []
+    assert "empty" not in _compare(tmp_path)[1].replace("failed or empty", "")
+    rewrite(tmp_path / "b", lambda columns: columns.update(price=[None] * 80))
+    assert found(tmp_path).findings == ["100.0% of the results have no price, 0.0% before"]
+    assert found(tmp_path, only=["tags"]).findings == []
+    assert compare(tmp_path / "b", tmp_path / "a", Bounds()).findings == []
+
+
+def test_lists_of_other_items_are_found(two_extractions, tmp_path) -> None:
+    two_extractions(lambda i: ["a"], lambda i: ["b"])
+    one = found(tmp_path)
+    assert [(c.column, c.changed, c.rows) for c in one.changed] == [("tags", 80, 80)]
+    assert any(line.startswith("tags has shifted") for line in one.findings)
+    assert any(line.startswith("tags flipped in 100% of 80 rows") for line in one.findings)
+
+
+def test_lists_that_are_all_different_are_counted_as_texts_are(two_extractions, tmp_path) -> None:
+    two_extractions(lambda i: [f"a{i}"], lambda i: [f"b{i}" if i % 2 else f"a{i}"])
+    (tags,) = found(tmp_path).changed
+    assert (tags.kind, tags.changed, tags.rows) == ("by length", 40, 80)
+
+
+def test_the_sets_of_labels_of_a_text_are_compared(run, write_parquet, tmp_path) -> None:
+    file = write_parquet({"text": [f"text {i}" for i in range(40)]})
+    run(file, "a", task="classify", options={"label": ["late", "dear"], "multi": True})
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    rewrite(tmp_path / "a", lambda columns: columns.update(labels=[["late"]] * 40))
+    rewrite(tmp_path / "b", lambda columns: columns.update(labels=[["late", "dear"]] * 40))
+    assert {c.column: c.changed for c in found(tmp_path).changed} == {"labels": 40, "label": 0}
+
+
+def test_columns_that_cannot_be_compared_are_named(two_extractions, tmp_path) -> None:
+    two_extractions(lambda i: ["a"], lambda i: ["a"])
+    (file,) = (tmp_path / "b" / "results").iterdir()
+    table = pq.read_table(file)
+    texts = pa.array([str(i) for i in range(80)])
+    pq.write_table(table.set_column(table.column_names.index("price"), "price", texts), file)
+    assert found(tmp_path).skipped == ["price: double in A, string in B"]
+    assert "price: double in A, string in B" in _compare(tmp_path)[1]
+
+
 def test_settings_and_prompts_that_differ_are_named(run, write_parquet, tmp_path) -> None:
     file = write_parquet({"text": ["good", "bad"]})
     run(file, "a")
@@ -149,7 +212,7 @@ def test_what_is_usual_is_allowed(run, write_parquet, tmp_path) -> None:
     """A score that swings from run to run is not a regression when it swings once more."""
     rng = np.random.default_rng(0)
     run(write_parquet({"id": list(range(200)), "text": [f"t {i}" for i in range(200)]}), "first")
-    for number, (output, mean) in enumerate({"old": 0.2, "a": -0.2, "b": 0.2}.items()):
+    for number, (output, mean) in enumerate({"old": 0.3, "a": -0.2, "b": 0.2}.items()):
         shutil.copytree(tmp_path / "first", tmp_path / output)
         values, ids = rng.normal(mean, 0.2, 200).tolist(), list(range(200 * number, 200 * number + 200))
         rewrite(tmp_path / output, lambda columns, values=values, ids=ids: columns.update(score=values, id=ids))
@@ -157,8 +220,8 @@ def test_what_is_usual_is_allowed(run, write_parquet, tmp_path) -> None:
     with_usual = found(tmp_path, usual=[tmp_path / "old"])
     score = next(shift for shift in with_usual.shifts if shift.column == "score")
     assert score.usual is not None
-    assert score.usual > 1
-    assert not any("score has shifted" in line for line in with_usual.findings if score.psi <= score.usual)
+    assert score.usual > score.psi > 1
+    assert not any("score has shifted" in line for line in with_usual.findings)
 
 
 def test_what_cannot_be_compared_is_said(run, write_parquet, tmp_path) -> None:
@@ -179,6 +242,12 @@ def test_empty_runs_and_runs_that_failed_altogether_are_compared(run, write_parq
     run(write_parquet({"text": pa.array([None, None], pa.string())}), "b")
     assert found(tmp_path).shifts == []
     assert _compare(tmp_path)[0] == 0
+
+
+def test_a_run_without_results_is_worse_than_one_with_some(run, write_parquet, two_runs, tmp_path) -> None:
+    two_runs()
+    run(write_parquet({"id": pa.array([], pa.string()), "text": pa.array([], pa.string())}), "b")
+    assert found(tmp_path).findings == ["there are no results, 300 before"]
 
 
 def test_hostile_text_reaches_the_terminal_as_characters(run, write_parquet, tmp_path) -> None:

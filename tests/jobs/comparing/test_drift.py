@@ -17,6 +17,7 @@ from jobs.comparing.drift import (
     Crossed,
     by_chance,
     cross,
+    enough_exchanges,
     exchange,
     holm,
     jensen_shannon,
@@ -108,6 +109,19 @@ def test_equal_runs_are_seldom_told_apart_and_others_are(paired: bool) -> None:
     assert by_chance(worse, rise, 0).p < 0.001
 
 
+def test_many_figures_take_more_exchanges_and_constant_ones_cannot_be_tested() -> None:
+    """One of 60 figures that could not be more extreme stands out among them, at a p below 0.01."""
+    exchanges = enough_exchanges(60, 0.01)
+    rows = np.arange(0)
+    worse = cross(np.zeros(200, np.int64), np.ones(200, np.int64), rows, rows, 2, False)
+    same = cross(np.zeros(200, np.int64), np.zeros(200, np.int64), rows, rows, 2, False)
+    found = by_chance(worse, rise, 0, exchanges)
+    assert found.testable
+    assert holm([found.p, *[0.5] * 59])[0] < 0.01
+    assert not by_chance(same, rise, 0, exchanges).testable
+    assert not by_chance(same, population_stability, 0).testable
+
+
 keys = st.lists(st.sampled_from(["a", "b", "c", "d", ""]), max_size=12)
 
 
@@ -134,6 +148,8 @@ def column(values: list[object], kind: pa.DataType) -> pa.ChunkedArray:
         (["a text", "another"] * 4, pa.string(), Kind.CATEGORY),
         ([None, None], pa.string(), Kind.LENGTH),
         ([["a"], []], pa.list_(pa.string()), Kind.LENGTH),
+        ([["a"], []] * 4, pa.list_(pa.string()), Kind.CATEGORY),
+        ([["a"], []] * 4, pa.large_list(pa.string()), Kind.CATEGORY),
         ([{"a": 1}], pa.struct({"a": pa.int64()}), None),
     ],
 )

@@ -1,6 +1,7 @@
 """Calibrations: fitted, held to their prompts, used without a question asked."""
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +61,16 @@ def test_rows_of_one_text_fall_into_one_fold() -> None:
     folds = folds_of(list(texts), 5, seed=0)
     assert set(folds) == set(range(5))
     assert all(len(set(folds[texts == text])) == 1 for text in texts)
+
+
+def test_folds_take_no_memory_for_the_longest_text_and_texts_may_be_null() -> None:
+    texts = ["long " * 20_000, None, *map(str, range(2000))]
+    tracemalloc.start()
+    folds = folds_of(texts, 5, seed=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (len(folds), set(folds)) == (2002, set(range(5)))
+    assert peak < 2_000_000
 
 
 @pytest.fixture
@@ -150,6 +161,22 @@ def test_too_little_gold_is_too_little(run, write_parquet, tmp_path: Path) -> No
     run(write_parquet({"text": ["a", "b"], "gold_label": ["neutral", "mixed"]}))
     code, _, err = invoke("calibrate", tmp_path / "out")
     assert (code, "too few" in err) == (2, True)
+
+
+def test_the_run_of_a_cascade_is_not_calibrated(run, write_parquet, tmp_path: Path) -> None:
+    """What would be fitted on the rows of several models is refused."""
+    file = write_parquet({"text": [f"Text number {i}." for i in range(60)], "gold_label": ["neutral", "mixed"] * 30})
+    run(file, cascade="scripted-small,scripted-large", confidence=0.4)
+    for flags in ((), ("--batch",)):
+        code, _, err = invoke("calibrate", tmp_path / "out", "--to", tmp_path / "c.json", *flags)
+        assert (code, "is a cascade's" in err) == (2, True), err
+    assert not (tmp_path / "c.json").exists()
+
+
+def test_the_run_in_this_folder_is_calibrated_beside_it(reviews, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path / "out")
+    code, _, err = invoke("calibrate", ".")
+    assert (code, (tmp_path / "out.calibration.json").exists()) == (0, True), err
 
 
 def test_a_redrive_keeps_the_calibration(run, write_parquet, results, tmp_path: Path) -> None:

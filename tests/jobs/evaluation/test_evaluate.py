@@ -11,6 +11,7 @@ import pytest
 from jobs.evaluation import EvaluationSettings
 from jobs.status import look_at
 from schemas.evaluation import EVALUATION_NAME, Evaluation
+from tests.jobs.outputs import rewrite
 from tests.jobs.test_cli import invoke
 
 TEXTS = [f"Text number {i}." for i in range(120)]
@@ -84,6 +85,14 @@ def test_a_gate_ends_with_4_and_the_evaluation_is_written(reviews: pa.Table, tmp
     assert invoke("evaluate", tmp_path / "out", "--resamples", "0", "--min", "accuracy=0.1")[0] == 0
 
 
+def test_a_gate_on_a_figure_that_is_not_defined_is_not_kept(reviews: pa.Table, tmp_path: Path) -> None:
+    """As the correlation of a score that is the same for all rows."""
+    rewrite(tmp_path / "out", lambda columns: columns.update(score=[0.0] * 120))
+    code, _, err = invoke("evaluate", tmp_path / "out", "--resamples", "0", "--min", "pearson_r=0.3")
+    assert (code, "pearson_r is not defined" in err) == (4, True)
+    assert "pearson_r" not in read(tmp_path).headline
+
+
 WRONG = {
     "--min acuracy=0.5": "no figure 'acuracy'",
     "--min accuracy": "not NAME=VALUE",
@@ -93,6 +102,9 @@ WRONG = {
     "--scale 4": "not LOW:HIGH",
     "--scale 0:1": "outside of 0 … 1",
     "--gold absent.parquet": "cannot read the gold",
+    "--neutral inf": "not a finite number",
+    "--neutral nan": "--neutral",
+    "--seed -1": "--seed",
 }
 
 
@@ -127,3 +139,101 @@ def test_json_is_the_file(reviews, tmp_path: Path) -> None:
     _, out, _ = invoke("evaluate", tmp_path / "out", "--json", "--resamples", "0")
     assert json.loads(out) == json.loads((tmp_path / "out" / EVALUATION_NAME).read_text())
     assert EvaluationSettings().resampling.resamples == 1000
+
+
+def test_a_category_that_is_no_label_does_not_stand_in_the_way(run, write_parquet, tmp_path: Path) -> None:
+    """The ratings are used; with the labels of the run in it, the column is gold, unless it is switched off."""
+    columns = {"text": TEXTS, "human_rating": [i / 30 - 2 for i in range(120)], "category": ["shoes", "hats"] * 60}
+    run(write_parquet(columns))
+    code, out, _ = invoke("evaluate", tmp_path / "out", "--resamples", "0")
+    assert (code, "column category has none of the run's labels" in out) == (0, True)
+    assert read(tmp_path).labels.source.startswith("ratings in human_rating")
+    code, out, _ = invoke("calibrate", tmp_path / "out", "--to", tmp_path / "c.json")
+    assert code == 0
+    code, _, err = invoke("evaluate", tmp_path / "out", "--label", "category")
+    assert (code, "are none of the run's" in err) == (2, True)
+    code, _, err = invoke("evaluate", tmp_path / "out", "--rating", "none")
+    assert (code, "no gold to compare with" in err, "column category has none" in err) == (2, True, True)
+    run(write_parquet({**columns, "category": ["mixed"] * 120}))
+    for flags, source in ((), "column category"), (("--label", "none"), "ratings in human_rating"):
+        assert invoke("evaluate", tmp_path / "out", "--resamples", "0", *flags)[0] == 0
+        assert read(tmp_path).labels.source.startswith(source)
+
+
+PASSED_THROUGH = {
+    "label": ["mixed", "neutral"] * 10,
+    "labels": [["x"]] * 20,
+    "score": ["high"] * 20,
+    "title": ["The same title"] * 20,
+    "reply": [True, False] * 10,
+    "translation": ["Text."] * 20,
+    "reference": ["Text."] * 20,
+    "checks": ["fine"] * 20,
+    "aspects": ["fit"] * 20,
+    "gold_aspects": ["fit"] * 20,
+    "probabilities": [0.5] * 20,
+}
+JOBS = {
+    "sentiment": ({}, {"accuracy", "macro_f1", "macro_recall", "ece", "brier"}),
+    "classify": ({"label": ["mixed", "neutral"]}, {"accuracy", "macro_f1", "macro_recall", "ece", "brier"}),
+    "translate": ({"to": ["es"], "source": "en", "retry": False}, {"strict_pass_rate"}),
+}
+
+
+@pytest.mark.parametrize("task", JOBS)
+def test_columns_of_the_input_are_not_taken_for_answers(task: str, run, write_parquet, tmp_path: Path) -> None:
+    options, figures = JOBS[task]
+    columns = {name: values for name, values in PASSED_THROUGH.items() if (task, name) != ("translate", "reference")}
+    gold = {"gold_label": ["mixed"] * 20, "human_rating": [1.0, -1.0] * 10}
+    run(write_parquet({"text": TEXTS[:20], **columns, **gold}), task=task, options=options)
+    code, _, err = invoke("evaluate", tmp_path / "out", "--resamples", "0")
+    assert code == 0, err
+    more = {"pearson_r", "spearman_r", "mae", "polarity"} if task == "sentiment" else set()
+    assert set(read(tmp_path).headline) == figures | more
+
+
+def test_an_extraction_may_have_fields_of_any_name(run, write_parquet, results, tmp_path: Path) -> None:
+    names = ("label", "title", "score", "translation", "target_language", "category")
+    kinds = {name: {"type": ["string", "null"]} for name in names}
+    schema = tmp_path / "odd.schema.json"
+    schema.write_text(json.dumps({"type": "object", "properties": kinds, "required": list(names)}))
+    options = {"json_schema": str(schema), "retry": False}
+    columns = {"id": [str(i) for i in range(20)], "text": TEXTS[:20]}
+    run(
+        write_parquet({**columns, "gold_title": ["?"] * 20, "human_rating": [0.5] * 20}),
+        task="extract",
+        options=options,
+    )
+    assert invoke("evaluate", tmp_path / "out", "--resamples", "0")[0] == 0
+    assert [one.field for one in read(tmp_path).fields] == ["title"]
+    pq.write_table(results().select(["id", *names]), tmp_path / "gold.parquet")
+    flags = ("--gold", tmp_path / "gold.parquet", "--resamples", "0")
+    assert invoke("evaluate", tmp_path / "out", *flags)[0] == 0
+    found = read(tmp_path)
+    assert ([one.field for one in found.fields], found.headline["exact_rows"].value) == (list(names), 1)
+    assert set(found.headline) == {"precision", "recall", "f1", "exact_rows", "overlap", "strict_pass_rate"}
+    assert found.columns == {}
+
+
+def test_rows_with_gold_are_counted_where_it_is_columns(run, write_parquet, tmp_path: Path) -> None:
+    run(write_parquet({"text": TEXTS[:20], "gold_label": ["mixed", None] * 10}))
+    _, out, _ = invoke("evaluate", tmp_path / "out", "--resamples", "0")
+    assert "10 of 20 results compared" in out
+    assert (read(tmp_path).compared, read(tmp_path).headline["accuracy"].rows) == (10, 10)
+
+
+def test_gold_without_an_id_is_left_out(reviews: pa.Table, tmp_path: Path) -> None:
+    gold = {"id": ["1", None, None], "label": ["neutral", "mixed", "mixed"]}
+    pq.write_table(pa.table(gold), tmp_path / "gold.parquet")
+    assert invoke("evaluate", tmp_path / "out", "--gold", tmp_path / "gold.parquet", "--resamples", "0")[0] == 0
+    assert read(tmp_path).compared == 1
+
+
+def test_results_that_cannot_be_read_are_one_line(reviews: pa.Table, tmp_path: Path) -> None:
+    (file,) = (tmp_path / "out" / "results").iterdir()
+    file.write_bytes(file.read_bytes()[:-100])
+    for spoil in (lambda: None, file.unlink, file.parent.rmdir):
+        spoil()
+        for command in ("evaluate", "calibrate"):
+            code, _, err = invoke(command, tmp_path / "out")
+            assert (code, "cannot read the results" in err) == (2, True), err

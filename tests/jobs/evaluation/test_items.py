@@ -1,9 +1,13 @@
 """What was extracted against gold, by hand-counted examples."""
 
+import tracemalloc
+
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from jobs.evaluation.bootstrap import Resampling
+from jobs.evaluation.gates import FIGURES
 from jobs.evaluation.gold import Compared
 from jobs.evaluation.items import read_aspects, read_fields, read_label_sets, token_f1
 from pipeline.errors import UsageError
@@ -16,9 +20,14 @@ class _Manifest:
 
     answer_columns = ("item", "price", "tags")
 
+    def __init__(self, task: str) -> None:
+        self.recipe = {"task": task}
 
-def compared(results, gold, columns=None, from_file=True) -> Compared:
-    return Compared(_Manifest(), pa.table(results), pa.table(gold), columns or {}, from_file, 3, ())  # type: ignore[arg-type]
+
+def compared(results, gold, columns=None, from_file=True, task="extract") -> Compared:
+    keys = ("id",) if from_file else ()
+    table, of_gold = (one if isinstance(one, pa.Table) else pa.table(one) for one in (results, gold))
+    return Compared(_Manifest(task), table, tuple(results), of_gold, columns or {}, keys, 3, ())  # type: ignore[arg-type]
 
 
 def test_fields_are_counted_by_value() -> None:
@@ -34,6 +43,7 @@ def test_fields_are_counted_by_value() -> None:
     assert (scores["price"].gold, scores["price"].predicted, scores["price"].correct) == (2, 2, 1)
     assert (scores["tags"].gold, scores["tags"].predicted, scores["tags"].correct) == (2, 3, 2)
     found = items.figures(ONCE)
+    assert set(found) <= set(FIGURES)
     assert found["precision"].value == pytest.approx(4 / 7)
     assert found["recall"].value == pytest.approx(4 / 7)
     assert found["exact_rows"].value == 0
@@ -104,3 +114,52 @@ def test_several_labels_a_text_are_counted_label_by_label() -> None:
     assert found["exact_rows"].value == pytest.approx(1 / 3)
     assert "overlap" not in found
     assert read_label_sets(compared(results, {"gold": ["a", "a", "b"]}, {"label": "gold"})) is None
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.large_list(pa.string())])
+def test_texts_without_gold_labels_are_not_counted(kind: pa.DataType) -> None:
+    results = {"labels": [["a"], ["b"], ["a", "b"]]}
+    gold = pa.table({"gold": pa.array([["a"], None, ["a", "b"]], kind)})
+    items = read_label_sets(compared(results, gold, {"label": "gold"}))
+    assert items is not None
+    assert items.where.tolist() == [True, False, True]
+    assert {name: items.figures(ONCE)[name].value for name in ("precision", "exact_rows")} == {
+        "precision": 1,
+        "exact_rows": 1,
+    }
+    assert items.among(np.array([True, True, False])).figures(ONCE)["f1"].rows == 1
+
+
+def test_texts_without_gold_aspects_are_not_counted() -> None:
+    results = {"aspects": [[aspect("price", "negative")], [aspect("fit", "mixed")]]}
+    items = read_aspects(compared(results, {"g": [[aspect("price", "negative")], None]}, {"aspects": "g"}))
+    assert items is not None
+    assert (items.names, items.figures(ONCE)["f1"].value) == (("price",), 1)
+
+
+def test_what_was_joined_on_or_is_gold_of_something_else_is_no_field() -> None:
+    table = {"id": ["1"], "item": ["a"], "price": [1.0]}
+    given = Compared(
+        _Manifest("own"),  # type: ignore[arg-type]
+        pa.table(table),
+        ("item", "price"),
+        pa.table(table),
+        {"rating": "price"},
+        ("id", "item"),
+        1,
+        (),
+    )
+    assert read_fields(given) is None
+
+
+def test_what_was_counted_of_a_row_is_not_kept() -> None:
+    """Two counters a row and field would be 10 MB here."""
+    table = {"item": ["a lamp"] * 5000, "price": [7.5] * 5000, "tags": [["a", "b"]] * 5000}
+    given = compared(table, table)
+    tracemalloc.start()
+    items = read_fields(given)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert items is not None
+    assert items.figures(ONCE)["f1"].value == 1
+    assert peak < 5_000_000

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, recall_score
 
 from jobs.evaluation.bootstrap import Resampling
+from jobs.evaluation.gates import FIGURES
 from jobs.evaluation.labels import NUM_BINS, Labelled
 
 ONCE = Resampling(resamples=0)
@@ -50,6 +51,7 @@ def test_calibration_errors_are_what_their_definitions_say() -> None:
         if inside:
             gap += len(inside) / 300 * abs(np.mean(confidence[inside]) - np.mean(right[inside]))
     found = rows.figures(ONCE)
+    assert set(found) <= set(FIGURES)
     assert found["ece"].value == pytest.approx(gap)
     assert found["brier"].value == pytest.approx(sum(brier_score_loss(gold == k, p[:, k]) for k in range(3)))
     table = rows.reliability("digest")
@@ -70,6 +72,14 @@ def test_intervals_are_seeded_and_hold_the_value() -> None:
     assert accuracy.low < accuracy.value < accuracy.high
     error = 1.96 * np.sqrt(accuracy.value * (1 - accuracy.value) / 200)
     assert accuracy.high - accuracy.low == pytest.approx(2 * error, rel=0.15)
+
+
+def test_a_label_that_a_resample_does_not_have_says_nothing_about_it() -> None:
+    """Or else the interval of a perfect classifier with rare labels would end far below 1."""
+    numbers = [0] * 48 + [1, 2]
+    found = labelled(numbers, numbers).figures(Resampling(200))
+    for name in ("macro_f1", "macro_recall"):
+        assert (found[name].low, found[name].value, found[name].high) == (1, 1, 1)
 
 
 def test_a_slice_has_its_own_rows_only() -> None:

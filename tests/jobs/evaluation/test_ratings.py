@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 
 from jobs.evaluation.bootstrap import Resampling, correlation_of
+from jobs.evaluation.gates import FIGURES
 from jobs.evaluation.ratings import Rated, Scale, human_ceiling
 
 SCALE = Scale(-4, 4, 0.5)
@@ -19,6 +20,7 @@ def test_correlations_are_scipys() -> None:
     human = RNG.normal(size=100).round(1)
     predicted = (human + RNG.normal(size=100)).round(1)
     found = rated(predicted, human).figures(Resampling(200))
+    assert set(found) <= set(FIGURES)
     assert found["pearson_r"].value == pytest.approx(pearsonr(predicted, human).statistic)
     assert found["spearman_r"].value == pytest.approx(spearmanr(predicted, human).statistic)
     assert found["mae"].value == pytest.approx(np.mean(np.abs(predicted - human)))
@@ -67,3 +69,9 @@ def test_one_human_is_compared_with_the_others() -> None:
 
 def test_single_ratings_have_no_ceiling() -> None:
     assert human_ceiling([[1.0], None, []], SCALE, seed=0) is None
+
+
+def test_single_ratings_that_are_missing_are_not_negative() -> None:
+    whole = [[1.0, 2.0], [2.0, 2.5], [-2.0, -1.0]]
+    holed = [[1.0, None, 2.0], [2.0, 2.5, float("nan")], [-2.0, -1.0], [1.0, None]]
+    assert human_ceiling(holed, SCALE, seed=0) == human_ceiling(whole, SCALE, seed=0)

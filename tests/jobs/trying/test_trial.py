@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from jobs import cli
 from jobs.config import JobConfig
 from jobs.terminal import Terminal
-from jobs.trying.trial import AS_IT_IS, Cell, Trial, Variant, read_variant, try_out
+from jobs.trying.trial import AS_IT_IS, Cell, Trial, Variant, ranked, read_variant, try_out
 from pipeline.errors import UsageError
 from pipeline.run_history import read_history
 
@@ -34,7 +34,7 @@ def _prompt(tmp_path: Path, name: str, content: str) -> Path:
     return file
 
 
-def test_each_cell_is_a_run_and_the_best_is_first(rated, tmp_path) -> None:
+def test_each_cell_is_a_run_and_the_best_is_first(rated, tmp_path, monkeypatch) -> None:
     two = _prompt(tmp_path, "two", 'labels = ["positive", "negative"]')
     own = _prompt(tmp_path, "own", 'prompt_form = "bare"\nexamples = [{text = "It broke.", label = "negative"}]')
     flags = ["--sample", 50, "--rating", "human_rating", "--price-per-hour", 3, "--keep", tmp_path / "kept", "--json"]
@@ -52,15 +52,15 @@ def test_each_cell_is_a_run_and_the_best_is_first(rated, tmp_path) -> None:
         manifest = json.loads((Path(str(cell.output)) / "manifest.json").read_text())
         assert manifest["config"]["sample"] == 50
         assert ("examples" in manifest["config"]["options"]) == (cell.prompt == "own")
+    monkeypatch.setenv("COLUMNS", "200")
     shown = _trial(rated, "--prompt", two, "--prompt", own, "--rating", "human_rating")[1]
-    assert [
-        word for word in ("pearson_r", "polarity", "rows/s", "tokens in", "all rows", "own", "two") if word in shown
-    ]
+    words = ("pearson_r", "macro_f1", "ece", "rows/s", "tokens in", "all rows", "own", "two")
+    assert [word for word in words if word not in shown] == []
 
 
 def test_a_trial_is_paid_for_once_and_still_knows_the_speed(rated, home) -> None:
     for _ in range(2):
-        (cell,) = json.loads(_trial(rated, "--sample", "50", "--json")[1])
+        (cell,) = json.loads(_trial(rated, "--sample", "50", "--rating", "none", "--json")[1])
     entries = read_history(str(home / "store"))
     assert [entry.counts.sent for entry in entries] == [50, 0]
     paid = entries[0]
@@ -83,11 +83,58 @@ def test_a_cell_that_fails_says_why_and_the_others_go_on(rated, tmp_path) -> Non
 
 
 def test_quality_that_cannot_be_told_leaves_the_other_figures(write_parquet) -> None:
-    file = write_parquet({"text": ["a", "b"], "human_rating": [0.5, 1.0]})
-    code, out = _trial(file, "--rating", "human_rating", "--json")
+    file = write_parquet({"text": ["a", "b"], "gold_label": ["good", "bad"]})
+    code, out = _trial(file, "--label", "gold_label", "--json")
     (cell,) = json.loads(out)
     assert (code, cell["rows"], cell["quality"]) == (0, 2, {})
-    assert "where is neutral" in cell["error"]
+    assert "are none of the run's" in cell["error"]
+
+
+def test_gold_of_the_input_is_found_by_its_name_and_on_any_scale(write_parquet) -> None:
+    columns = {"text": [f"text {i}" for i in range(40)], "human_rating": [1 + i / 10 for i in range(40)]}
+    (cell,) = json.loads(_trial(write_parquet(columns), "--scale", "1:5", "--json")[1])
+    assert set(cell["quality"]) == {"pearson_r", "macro_f1", "ece"}
+    columns = {"text": columns["text"], "score": ["mixed", "neutral"] * 20}
+    (cell,) = json.loads(_trial(write_parquet(columns), "--label", "score", "--json")[1])
+    assert set(cell["quality"]) == {"macro_f1", "ece"}, "the results call the column input_score"
+
+
+GOLD = {
+    "--gold absent.parquet": "cannot read the gold",
+    "--gold gold.parquet --on number": "the input has no column 'number'",
+    "--gold gold.parquet --on text": "the gold has no column 'text'",
+    "--gold gold.parquet --label lable": "the gold has no column 'lable'",
+    "--label lable": "the input has no column 'lable'",
+    "--rating stars": "where is neutral",
+    "--rating text": "has no numbers",
+    "--rating stars --scale 1:4": "outside of 1 … 4",
+}
+
+
+@pytest.mark.parametrize("flags", GOLD)
+def test_gold_that_cannot_be_used_is_said_before_anything_is_spent(
+    flags: str, write_parquet, home, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = write_parquet({"text": ["a", "b"], "stars": [1, 5]})
+    write_parquet({"id": ["1"], "label": ["mixed"]}, "gold.parquet")
+    result = CliRunner().invoke(cli.app, ["trial", str(file), *flags.split(), "--engine", "scripted"])
+    assert isinstance(result.exception, UsageError)
+    assert GOLD[flags] in result.exception.message
+    assert read_history(str(home / "store")) == []
+
+
+def test_one_figure_decides_and_rows_that_failed_count_as_nothing() -> None:
+    cells = [
+        Cell(model="other figure", prompt="", rows=9, quality={"macro_f1": 0.9}),
+        Cell(model="half failed", prompt="", rows=9, failed=0.5, quality={"pearson_r": 0.8, "macro_f1": 0.9}),
+        Cell(model="best", prompt="", rows=9, failed=0.01, quality={"pearson_r": 0.6, "macro_f1": 0.3}),
+        Cell(model="wrong way", prompt="", rows=9, quality={"pearson_r": -0.5}),
+        Cell(model="wrong way and failed", prompt="", rows=9, failed=0.5, quality={"pearson_r": -0.5}),
+        Cell(model="never ran", prompt="", error="no such model"),
+    ]
+    order = ["best", "half failed", "wrong way", "wrong way and failed", "other figure", "never ran"]
+    assert [cell.model for cell in ranked(cells[::-1])] == order
 
 
 @pytest.mark.parametrize(
