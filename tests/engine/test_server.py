@@ -81,7 +81,7 @@ def test_misbehaving_and_slow_servers_lose_and_repeat_nothing(
 
 
 def _assert_same_sentiment(here: pa.Table, there: pa.Table) -> None:
-    """Equal labels, probabilities as near as bfloat16 is: in other batches it rounds the shared beginning otherwise."""
+    """Equal labels (the texts are clear), and probabilities as near as bfloat16 is, which rounds by the batch."""
     assert there["text"].equals(here["text"])
     assert there["label"].equals(here["label"])
     for name in ("p_positive", "p_neutral", "p_negative", "p_mixed"):
