@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.engines.server.client import API_KEY_VARIABLE
+from pipeline.engines.server.client import API_KEY_VARIABLE, api_key
 from pipeline.engines.vllm_engine import vllm_version
 from pipeline.errors import RunError, UsageError
 from pipeline.models import DEFAULT_CONTEXT_TOKENS, Say, resolve_model
@@ -116,7 +116,8 @@ def _environment() -> dict[str, str]:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
     environment["VLLM_LOGGING_LEVEL"] = environment.get("VLLM_LOGGING_LEVEL", "WARNING")
     environment.setdefault("VLLM_CONFIGURE_LOGGING", "1")
-    if key := environment.pop(API_KEY_VARIABLE, None):
+    environment.pop(API_KEY_VARIABLE, None)
+    if key := api_key():
         environment["VLLM_API_KEY"] = key
     return environment
 

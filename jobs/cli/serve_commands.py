@@ -16,7 +16,7 @@ def serve(
     model: Annotated[str, typer.Option(help="Catalogue name, model folder, or Hugging Face id.")] = "qwen2.5-0.5b",
     revision: Annotated[str | None, typer.Option(help="Revision of a Hugging Face model.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where it listens; 0: a free port.")] = 8000,
-    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in: set TEXTMILL_API_KEY then.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines in: see the key below.")] = "127.0.0.1",
     context_tokens: Annotated[
         int | None, typer.Option(min=256, help="Longest prompt and answer. [default: the model's entry, 4096]")
     ] = None,
@@ -26,7 +26,8 @@ def serve(
 ) -> None:
     """Run a vLLM server on this machine, with Textmill's settings, until Ctrl-C.
 
-    With TEXTMILL_API_KEY in the environment, requests need that key.
+    With TEXTMILL_API_KEY in the environment, requests to /v1 need that key; vLLM leaves other paths open, so let no
+    strangers reach the port.
     """
     from jobs.serving import ServerSettings, serving
     from jobs.terminal import own_terminal

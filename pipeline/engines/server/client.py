@@ -1,13 +1,15 @@
 """One server over HTTP, through OpenAI's client: an answer, or what went wrong."""
 
 import json
+import logging
 import os
 import time
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.engines.server.retries import Kind, Trouble, trouble_of_status
-from pipeline.errors import one_line
+from pipeline.errors import UsageError, one_line
 
 API_KEY_VARIABLE = "TEXTMILL_API_KEY"
 _CONNECT_SECONDS = 10.0
@@ -25,8 +27,10 @@ class Client:
 
         self._openai = openai
         self._root = url.removesuffix("/v1")
-        key = os.environ.get(API_KEY_VARIABLE) or "none"
+        self._key = api_key()
+        key = self._key or "none"
         self._client = openai.AsyncOpenAI(base_url=url, api_key=key, organization="", project="", max_retries=0)
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each request would be most of the log
 
     async def ask(self, body: dict[str, Any], seconds: float) -> object:
         """What the server answers to a completion request: JSON, or a `Trouble`."""
@@ -45,6 +49,12 @@ class Client:
         await self._client.close()
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None, seconds: float) -> object:
+        answer = await self._answer(method, path, body, seconds)
+        if isinstance(answer, Trouble) and self._key:
+            return replace(answer, message=answer.message.replace(self._key, "***"))
+        return answer
+
+    async def _answer(self, method: str, path: str, body: dict[str, Any] | None, seconds: float) -> object:
         openai = self._openai
         timeout = openai.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
         try:
@@ -58,6 +68,18 @@ class Client:
             return trouble_of_status(error.status_code, _said(error.body, error.message), headers, time.time())
         except (json.JSONDecodeError, UnicodeDecodeError, openai.APIError) as error:
             return Trouble(Kind.FAULTY, f"not an answer: {one_line(error)}")
+
+
+def api_key() -> str | None:
+    """The key from the environment, None without one.
+
+    Raises:
+        UsageError: if it cannot be one; it is not shown.
+    """
+    key = os.environ.get(API_KEY_VARIABLE, "").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise UsageError(f"{API_KEY_VARIABLE} has characters that no key has")
+    return key or None
 
 
 def _broken(error: Exception, timed_out: bool, seconds: float) -> Trouble:

@@ -141,8 +141,9 @@ class Dispatcher:
         match trouble.kind:
             case Kind.BUSY:
                 endpoint.window.overloaded(attempt.began, now)
-                wait = trouble.retry_after
-                wait = self._rules.backoff.seconds(job.tries) if wait is None else wait
+                wait = trouble.retry_after or 0.0
+                if wait < self._rules.backoff.first:
+                    wait = self._rules.backoff.seconds(job.tries)
                 endpoint.pause(wait, now)
                 self._pump_in(wait)
             case Kind.AWAY:
@@ -163,13 +164,25 @@ class Dispatcher:
 
     def _again(self, job: Job, endpoint: Endpoint, trouble: Trouble, not_before: float) -> None:
         if trouble.kind is Kind.FAULTY and self._blame.is_guilty(job.faults):
-            self._give_up(job, trouble.message)
+            if job.suspected:
+                self._give_up(job, trouble.message)
+            else:
+                self._tasks.start(self._suspect(job, endpoint))
             return
         others = [one for one in self._endpoints if one.usable and one is not endpoint]
         job.avoid = endpoint
         job.not_before = self._clock() if others and trouble.kind is not Kind.FAULTY else not_before
         self._lines.put(job, first=True)
         self._pump_in(job.not_before - self._clock())
+
+    async def _suspect(self, job: Job, endpoint: Endpoint) -> None:
+        """Ask the server how it is: if it is well, one more fault of the job's will be its own."""
+        found = await self._asking.is_well(endpoint, self._rules.patience_seconds)
+        if job.key in self._jobs:
+            job.suspected = found is None
+            job.not_before = self._clock() + (0.0 if found is None else self._rules.backoff.seconds(job.faults))
+            self._lines.put(job, first=True)
+            self._pump_in(job.not_before - self._clock())
 
     def _give_up(self, job: Job, message: str) -> None:
         del self._jobs[job.key]
@@ -187,6 +200,8 @@ class Dispatcher:
             self._end(RunError(f"no server has answered for {self._rules.patience_seconds:.0f} s; {last}", AGAIN))
             return
         self._patience.answered()
+        for endpoint in [one for one, trouble in zip(fit, found, strict=True) if trouble is None]:
+            endpoint.paused_until = 0.0
         for job in [job for job in self._jobs.values() if job.faults + job.late >= LEAST_FAULTS]:
             self._attempts.cancel(job.attempts)
             self._lines.forget([job.key])

@@ -73,6 +73,7 @@ class Job:
         prompt: token ids, or text for a server that takes none.
         submitted: when.
         tries, faults, late: attempts so far, those that a server failed at, and those that ended without an answer.
+        suspected: servers failed at it often, and were well when asked: the next fault is its own.
         avoid: the server that failed at it last.
         not_before: it waits till then.
         attempts: those under way.
@@ -84,6 +85,7 @@ class Job:
     tries: int = 0
     faults: int = 0
     late: int = 0
+    suspected: bool = False
     avoid: Endpoint | None = None
     not_before: float = 0.0
     attempts: set["Attempt"] = field(default_factory=set)

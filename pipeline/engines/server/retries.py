@@ -57,8 +57,13 @@ def trouble_of_status(status: int, message: str, headers: Mapping[str, str], wal
     return Trouble(Kind.REFUSED, said, status=status)
 
 
+_LONGEST_RETRY_AFTER = 300.0
+
+
 def retry_after(headers: Mapping[str, str], wall_time: float) -> float | None:
     """Seconds to wait, by `Retry-After` (seconds or a date) or `retry-after-ms`; None if there is no such thing.
+
+    Five minutes at most: a server whose clock is wrong would have us wait for days.
 
     Args:
         headers: with names in lower case.
@@ -76,7 +81,7 @@ def retry_after(headers: Mapping[str, str], wall_time: float) -> float | None:
             seconds = email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp() - wall_time
         except (KeyError, ValueError, TypeError):
             return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None
 
 
 @dataclass(frozen=True)

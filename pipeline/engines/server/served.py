@@ -55,7 +55,10 @@ class Served:
         """Whether requests made for the other can be sent to it."""
         has = (self.takes_ids, self.gives_logprobs, self.holds_schemas)
         needs = (other.takes_ids, other.gives_logprobs, other.holds_schemas)
-        return self.is_like(other) and all(have or not need for have, need in zip(has, needs, strict=True))
+        short = other.context_tokens and self.context_tokens and self.context_tokens < other.context_tokens
+        return (
+            not short and self.is_like(other) and all(have or not need for have, need in zip(has, needs, strict=True))
+        )
 
     def and_also(self, other: "Served") -> "Served":
         """What both offer."""
