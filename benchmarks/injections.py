@@ -41,7 +41,7 @@ _DATA = Path(__file__).parent.parent / "jobs" / "data"
 _TICKET_JOBS: Mapping[str, Mapping[str, Any]] = {
     "reply": {},
     "classify": {"labels": str(_DATA / "labels.toml")},
-    "extract": {"schema": str(_DATA / "order.schema.json")},
+    "extract": {"json_schema": str(_DATA / "order.schema.json")},
     "translate": {"to": ["en"]},
 }
 
