@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from jobs.cli.job_commands import BUDGET_SPENT, JsonOption
+from jobs.cli.job_options import beside
 from jobs.settings import parse_engine_args
 from jobs.terminal import own_terminal, plain_table, printable
 from schemas.adapter import AdapterCard, TrainingSettings
@@ -95,8 +96,7 @@ def uncertain(
     """Write the rows worth labelling next: uncertain ones that differ. Fill in gold_label, then `textmill finetune`."""
     from jobs.adapting.uncertain import write_uncertain
 
-    folder = output.expanduser().absolute()  # "." has no name
-    file = to or folder.with_name(f"{folder.name}.to_label.csv")
+    file = to or beside(output, ".to_label.csv")
     print(f"{write_uncertain(output, file, n)} rows to label in {file}")
 
 

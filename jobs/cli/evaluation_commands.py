@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from jobs.cli.job_commands import GATE_FAILED, JsonOption
+from jobs.cli.job_options import beside
 from jobs.settings import parse_pairs
 from pipeline.errors import UsageError
 
@@ -143,8 +144,7 @@ def calibrate(
     settings = EvaluationSettings(gold, on, columns, (), scale_ends(scale), neutral, Resampling(0, seed))
     now = datetime.now(UTC)
     found = calibrate_batch(output, now) if batch else fit(output, settings, now)
-    folder = output.expanduser().resolve()
-    file = to or folder.with_name(f"{folder.name}.calibration.json")
+    file = to or beside(output, ".calibration.json")
     write_calibration(file, found)
     print_calibration(Console(highlight=False, markup=False), found, file)
 

@@ -10,6 +10,13 @@ import typer
 from jobs.config import JobConfig
 from jobs.settings import change, merge, parse_settings, read_config_file
 
+
+def beside(output: Path, ending: str) -> Path:
+    """The place next to an output that is called like it, with an ending; "." has no name until it is resolved."""
+    folder = output.expanduser().absolute()
+    return folder.with_name(f"{folder.name}{ending}")
+
+
 ModelOption = Annotated[str | None, typer.Option("--model", help="As for the job.")]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The job as a TOML file; the flags here override it.")

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from jobs.cli.job_commands import GATE_FAILED
-from jobs.cli.job_options import ConfigOption, ModelOption, OptionOption, SetOption, changed, job_of
+from jobs.cli.job_options import ConfigOption, ModelOption, OptionOption, SetOption, beside, changed, job_of
 from jobs.terminal import own_terminal, printable
 from pipeline.errors import UsageError
 from pipeline.run_folder import read_manifest
@@ -66,7 +66,7 @@ def probe(
             )
         of = of.expanduser().absolute()
         job = changed(config_of(of), None, settings)
-        place = output or of.with_name(f"{of.name}-probe")
+        place = output or beside(of, "-probe")
     else:
         job = changed(job_of(task or "sentiment", config, _TO_BE_REPLACED, {"model": model}), option, settings)
         place = output or Path(f"probe-{_as_name(job.task, job.model)}")

@@ -1,6 +1,6 @@
 """Results with their gold beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,10 +104,15 @@ def read_gold(file: Path) -> pa.Table:
         raise UsageError(f"cannot read the gold {file}: {first_line(error)}") from None
 
 
+def refuse_join(on: str, sides: Mapping[str, Sequence[str]]) -> None:
+    """Raise `UsageError` unless all have the column; the sides' columns by the beginning of a sentence about them."""
+    for whose, known in sides.items():
+        if on not in known:
+            raise UsageError(f"{whose} no column {on!r} to join on", nearest(on, dict.fromkeys(known)))
+
+
 def _join_keys(results: pa.Table, gold: pa.Table, on: str, are_translations: bool) -> tuple[str, ...]:
-    for name, table in (("the results have", results), ("the gold has", gold)):
-        if on not in table.column_names:
-            raise UsageError(f"{name} no column {on!r} to join on", nearest(on, dict.fromkeys(table.column_names)))
+    refuse_join(on, {"the results have": results.column_names, "the gold has": gold.column_names})
     return (on, _LANGUAGE) if are_translations and _LANGUAGE in gold.column_names else (on,)
 
 

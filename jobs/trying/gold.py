@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from jobs.config import JobConfig, nearest
-from jobs.evaluation.gold import GOLD_PREFIX, columns_by_role, read_gold
+from jobs.config import JobConfig
+from jobs.evaluation.gold import GOLD_PREFIX, columns_by_role, read_gold, refuse_join
 from jobs.evaluation.opinions import numbers_of, scale_of
 from jobs.evaluation.settings import EvaluationSettings
 from jobs.tasks import find_task
@@ -30,19 +30,13 @@ def find_gold(settings: EvaluationSettings, config: JobConfig, found: Survey) ->
     else:
         gold = read_gold(settings.gold)
         roles = columns_by_role(gold.column_names, settings, "the gold has")
-        _refuse_join(settings.on, names, gold.column_names)
+        refuse_join(settings.on, {"the input has": [*names, ID_COLUMN], "the gold has": gold.column_names})
     if "rating" not in roles or "score" not in find_task(config.task).result.model_fields:
         return settings
     column = roles["rating"]
     ratings = _column(found.files, column, found.schema.field(column).type) if gold is None else gold[column]
     scale = scale_of(numbers_of(ratings, column), settings)
     return replace(settings, scale=(scale.low, scale.high))
-
-
-def _refuse_join(on: str, names: Sequence[str], of_gold: Sequence[str]) -> None:
-    for whose, known in (("the input has", [*names, ID_COLUMN]), ("the gold has", of_gold)):
-        if on not in known:
-            raise UsageError(f"{whose} no column {on!r} to join on", nearest(on, dict.fromkeys(known)))
 
 
 def _column(files: Sequence[InputFile], name: str, kind: pa.DataType) -> pa.ChunkedArray:
