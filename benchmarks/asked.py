@@ -77,6 +77,7 @@ def compare(
     parser.add_argument("--task", default="sentiment", choices=list(TASK_OPTIONS))
     parser.add_argument("--rows", type=int, default=num_rows)
     parser.add_argument("--pairs", type=int, default=num_pairs)
+    add_engine_args(parser)
     parser.add_argument("--one", choices=list(sides), help=argparse.SUPPRESS)
     parser.add_argument("--input", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -85,7 +86,7 @@ def compare(
             print(json.dumps(sides[args.one](args, Path(folder))))
             return
         rows = write_input(Path(folder) / "in.parquet", args.task, args.rows)
-        same = ("--model", args.model, "--task", args.task, "--input", rows)
+        same = ("--model", args.model, "--task", args.task, "--input", rows, *as_flags(args.engine_arg))
         pairs = interleaved(list(sides), args.pairs, lambda side: in_a_process(file, "--one", side, *same))
         agreed = agreement(Path(folder))
     series = {f"{side} requests/s": [pair[side]["requests_per_second"] for pair in pairs] for side in sides}
@@ -93,12 +94,27 @@ def compare(
     series[" / ".join(sides)] = [one / other for one, other in zip(first, second, strict=True)]
     series |= {name: [value] for name, value in agreed.items()}
     title = f"{args.task}, {args.model}, {args.rows} unique rows, {args.pairs} interleaved pairs, engine start apart"
-    report(file, title, series, model=args.model, task=args.task, rows=args.rows)
+    report(file, title, series, model=args.model, task=args.task, rows=args.rows, engine_args=args.engine_arg)
+
+
+def add_engine_args(parser: argparse.ArgumentParser) -> None:
+    """The flag for arguments of vLLM's, which all sides get: `--engine-arg load_format=dummy` measures a model's shape.
+
+    Made-up weights do for speed, where a model's real ones cannot be had: a folder with its config and tokenizer, and
+    any safetensors file.
+    """
+    parser.add_argument("--engine-arg", action="append", default=[], metavar="NAME=VALUE", help="vLLM's; repeatable")
+
+
+def as_flags(engine_args: list[str]) -> list[str]:
+    """The same flags, for the process of a side."""
+    return [f"--engine-arg={pair}" for pair in engine_args]
 
 
 def job_config(args: argparse.Namespace, folder: Path, **engine: Any) -> Any:
     """The job of such a benchmark, with a fresh store."""
     from jobs.config import JobConfig
+    from jobs.settings import parse_engine_args
 
     return JobConfig(
         task=args.task,
@@ -107,6 +123,7 @@ def job_config(args: argparse.Namespace, folder: Path, **engine: Any) -> Any:
         output=str(folder / "out"),
         store=str(folder / "store"),
         options=TASK_OPTIONS[args.task],
+        engine_args=parse_engine_args(args.engine_arg),
         **engine,
     )
 

@@ -64,9 +64,10 @@ def _ask_once(model: str) -> None:
     folder = str(resolve_model(model, None, lambda message: None).folder)
     prepare_environment()
     from vllm import LLM, SamplingParams
+    from vllm.platforms import current_platform
 
     needs = EngineNeeds(run_id="bare", context_tokens=1024, model_folder=folder)
-    llm = LLM(**engine_arguments(needs, on_cpu=True))
+    llm = LLM(**engine_arguments(needs, on_cpu=current_platform.is_cpu()))
     (answer,) = llm.generate([_TEXT * 4], SamplingParams(temperature=0, max_tokens=1), use_tqdm=False)
     print(json.dumps(answer.outputs[0].text))
 

@@ -18,22 +18,15 @@ from measure import Figures
 def _bare(args: argparse.Namespace, folder: Path) -> Figures:
     """One `LLM.generate` over the same token ids."""
     from jobs.prepare import prepare
-    from pipeline.engines.vllm_engine import (
-        compile_as_asked,
-        engine_arguments,
-        prepare_environment,
-        sampling_params,
-    )
+    from pipeline.engines.vllm_engine import make_ready, sampling_params
     from pipeline.tokens import encode_all
 
     plan = prepare(job_config(args, folder), "bare", folder, lambda message: None).plan
     requests, encoder = requests_of(plan), plan.rules.encoder()
     prompts = [{"prompt_token_ids": encode_all(encoder, request.segments)} for request in requests]
-    prepare_environment()
+    arguments = make_ready(plan.engine.needs)
     from vllm import LLM
 
-    arguments = engine_arguments(plan.engine.needs, on_cpu=True)
-    compile_as_asked(arguments, on_cpu=True)
     llm = LLM(**arguments)
     params = {r.decoding: sampling_params(r.decoding, encoder) for r in requests}
     started = time.monotonic()

@@ -16,11 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asked import add_engine_args, as_flags
 from measure import Figures, in_a_process, report
 
+from jobs.settings import parse_engine_args
+
 _HERE = Path(__file__).resolve()
-_PROMPTS, _PROMPT_TOKENS = 64, 256
-_SEQUENCES, _OUTPUT_TOKENS = 64, 48
+_PROMPT_TOKENS, _OUTPUT_TOKENS = 256, 48
+_ON_CPU, _ON_GPU = (64, 64), (2048, 1024)
+"""Prompts of a prefill, and sequences of a decode: enough to fill the device."""
 
 
 def main() -> None:
@@ -28,14 +32,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--pairs", type=int, default=5)
+    add_engine_args(parser)
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.once:
-        print(json.dumps(_measure(args.model)))
+        print(json.dumps(_measure(args.model, parse_engine_args(args.engine_arg))))
         return
     found = []
     for number in range(args.pairs):
-        found.append(in_a_process(_HERE, "--model", args.model, "--once"))
+        found.append(in_a_process(_HERE, "--model", args.model, "--once", *as_flags(args.engine_arg)))
         print(f"{number + 1} of {args.pairs}: {json.dumps(found[-1])}", flush=True)
     series = {figure: [one[figure] for one in found] for figure in found[0]}
     report(_HERE, f"GFLOP/s, {args.model}, bfloat16, {args.pairs} processes", series, model=args.model)
@@ -67,22 +72,23 @@ class _Shape:
         return weights + 4.0 * self.layers * self.attention_width * pairs
 
 
-def _measure(model: str) -> Figures:
+def _measure(model: str, engine_args: dict[str, Any]) -> Figures:
     from pipeline.engines.base import EngineNeeds
-    from pipeline.engines.vllm_engine import engine_arguments, prepare_environment
+    from pipeline.engines.vllm_engine import make_ready
     from pipeline.models import resolve_model
 
     folder = resolve_model(model, None, lambda message: None).folder
     if folder is None:
         raise SystemExit(f"{model} has no folder")
-    prepare_environment()
+    needs = EngineNeeds("limit", 512, str(folder), arguments={"enable_prefix_caching": False, **engine_args})
+    arguments = make_ready(needs)
     import torch
     from vllm import LLM, SamplingParams
     from vllm.platforms import current_platform
 
     device = current_platform.device_type
-    needs = EngineNeeds("limit", 512, str(folder), arguments={"enable_prefix_caching": False})
-    llm = LLM(**engine_arguments(needs, on_cpu=current_platform.is_cpu()))
+    num_prompts, num_sequences = _ON_CPU if device == "cpu" else _ON_GPU
+    llm = LLM(**arguments)
     shape, draw = _Shape.of(folder), random.Random(0)  # noqa: S311 - not a secret
 
     def generate(num: int, length: int, new: int) -> float:
@@ -94,12 +100,12 @@ def _measure(model: str) -> Figures:
 
     generate(8, _PROMPT_TOKENS, 2)
     before = _gemm_flops(torch, device)
-    prefill = generate(_PROMPTS, _PROMPT_TOKENS, 1)
-    short, long = generate(_SEQUENCES, 16, 1), generate(_SEQUENCES, 16, _OUTPUT_TOKENS + 1)
+    prefill = generate(num_prompts, _PROMPT_TOKENS, 1)
+    short, long = generate(num_sequences, 16, 1), generate(num_sequences, 16, _OUTPUT_TOKENS + 1)
     peak = max(before, _gemm_flops(torch, device))
-    pairs = _PROMPTS * _PROMPT_TOKENS * (_PROMPT_TOKENS + 1) // 2
-    prefill_flops = shape.flop(_PROMPTS * _PROMPT_TOKENS, pairs, _PROMPTS) / prefill
-    steps = _SEQUENCES * _OUTPUT_TOKENS
+    pairs = num_prompts * _PROMPT_TOKENS * (_PROMPT_TOKENS + 1) // 2
+    prefill_flops = shape.flop(num_prompts * _PROMPT_TOKENS, pairs, num_prompts) / prefill
+    steps = num_sequences * _OUTPUT_TOKENS
     decode_flops = shape.flop(steps, steps * (16 + _OUTPUT_TOKENS // 2), steps) / (long - short)
     return {
         "matrix product": peak / 1e9,
@@ -113,7 +119,7 @@ def _measure(model: str) -> Figures:
 def _gemm_flops(torch: Any, device: str) -> float:
     """The best of some large products, in FLOP/s."""
     best = 0.0
-    for size in (1024, 2048, 4096):
+    for size in (1024, 2048, 4096) if device == "cpu" else (4096, 8192):
         one = torch.randn(size, size, device=device).to(torch.bfloat16)
         other = torch.randn(size, size, device=device).to(torch.bfloat16)
         for _ in range(3):

@@ -1,11 +1,11 @@
 """Textmill beside what else people use for the same job: same rows, same model, same prompts, interleaved.
 
 Sides: `textmill`; `beam`, Beam's RunInference with its own vLLM handler as it comes; `beam_tuned`, the same with our
-engine settings; `run_batch`, vLLM's `run-batch` on a file of requests; `naive`, a loop of `LLM.generate` over batches
-of 32; `json`, one bare `LLM.generate` that asks for the label as JSON instead of scoring labels; `ray`,
-Ray Data LLM, where `RAY_PYTHON` names the Python of an environment with Ray and this vLLM. Each runs in a process
-of its own. Two figures: rows/s with the start of the engine apart (where a side can tell), and seconds from command to
-result, all included. Servers that Beam's handler leaves behind are killed before the next side starts.
+engine settings, of which a GPU has none; `run_batch`, vLLM's `run-batch` on a file of requests; `naive`, a loop of
+`LLM.generate` over batches of 32; `json`, one bare `LLM.generate` that asks for the label as JSON instead of scoring
+labels; `ray`, Ray Data LLM, where `RAY_PYTHON` names the Python of an environment with Ray and this vLLM. Each runs in
+a process of its own. Two figures: rows/s with the start of the engine apart (where a side can tell), and seconds from
+command to result, all included. Servers that Beam's handler leaves behind are killed before the next side starts.
 
     python benchmarks/peers.py --model smollm2-135m --task sentiment --rows 500 --pairs 5
 """
@@ -22,8 +22,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from asked import TASK_OPTIONS, questions_of, write_input
+from asked import TASK_OPTIONS, add_engine_args, as_flags, questions_of, write_input
 from measure import Figures, in_a_process, interleaved, report
+
+from pipeline.gpus import visible_gpus
 
 _HERE = Path(__file__).resolve()
 _BATCH = 32
@@ -32,6 +34,7 @@ _TUNED_ENVIRONMENT = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
 }
+_TUNED_SETTINGS = {"block-size": "32", "max-num-seqs": "128", "dtype": "bfloat16", "enforce-eager": None}
 _LABELS = {"type": "string", "enum": ["positive", "neutral", "negative", "mixed"]}
 _JSON_LABEL = {
     "type": "object",
@@ -48,6 +51,7 @@ def main() -> None:
     parser.add_argument("--task", default="sentiment", choices=["sentiment", "generate"])
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--pairs", type=int, default=5)
+    add_engine_args(parser)
     parser.add_argument("--side", action="append", choices=list(_SIDES), help="only these; may be repeated")
     parser.add_argument("--one", choices=list(_SIDES), help=argparse.SUPPRESS)
     parser.add_argument("--input", type=Path, help=argparse.SUPPRESS)
@@ -61,6 +65,7 @@ def main() -> None:
             sides.remove("json")
         file = write_input(Path(name) / "in.parquet", args.task, args.rows)
         same = ("--model", args.model, "--task", args.task, "--input", file, "--rows", args.rows)
+        same += tuple(as_flags(args.engine_arg))
         pairs = interleaved(sides, args.pairs, lambda side: _measure(side, same))
     series: dict[str, list[float]] = {}
     for figure in ("rows/s", "seconds"):
@@ -89,7 +94,9 @@ class _Work:
 
     def __init__(self, args: argparse.Namespace, folder: Path) -> None:
         from jobs.config import JobConfig
+        from jobs.settings import parse_engine_args
 
+        self.engine_args = parse_engine_args(args.engine_arg)
         self.task, self.folder, self.num_rows = args.task, folder, args.rows
         self.config = JobConfig(
             task=args.task,
@@ -99,7 +106,12 @@ class _Work:
             store=str(folder / "store"),
             prompt_form="chat",
             options=TASK_OPTIONS[args.task],
+            engine_args=self.engine_args,
         )
+
+    def engine_flags(self) -> dict[str, str]:
+        """What `--engine-arg` asks for, as vLLM's server has it."""
+        return {name.replace("_", "-"): str(value) for name, value in self.engine_args.items()}
 
     def plan(self) -> Any:
         """The plan of the job."""
@@ -135,12 +147,7 @@ def _textmill(work: _Work) -> Figures:
 
 def _bare(work: _Work, make_decoding: Callable[[Any], Any], batch: int) -> Figures:
     """`LLM.generate` over batches of token ids, each waited for."""
-    from pipeline.engines.vllm_engine import (
-        compile_as_asked,
-        engine_arguments,
-        prepare_environment,
-        sampling_params,
-    )
+    from pipeline.engines.vllm_engine import make_ready, sampling_params
     from pipeline.tokens import encode_all
 
     plan = work.plan()
@@ -149,11 +156,9 @@ def _bare(work: _Work, make_decoding: Callable[[Any], Any], batch: int) -> Figur
         (encode_all(encoder, renderer.render(question.prompt, thinking=False)), make_decoding(question))
         for question in questions_of(plan)
     ]
-    prepare_environment()
+    arguments = make_ready(plan.engine.needs)
     from vllm import LLM
 
-    arguments = engine_arguments(plan.engine.needs, on_cpu=True)
-    compile_as_asked(arguments, on_cpu=True)
     llm = LLM(**arguments)
     params = {decoding: sampling_params(decoding, encoder) for _, decoding in asked}
     started = time.monotonic()
@@ -183,10 +188,10 @@ def _beam(work: _Work, tuned: bool) -> Figures:
 
     plan = work.plan()
     asked = [(prompt, extra) for _, prompt, extra in work.bodies(plan)]
-    settings = {"max-model-len": str(plan.engine.needs.context_tokens)}
+    settings = {"max-model-len": str(plan.engine.needs.context_tokens), **work.engine_flags()}
     if tuned:
         os.environ.update(_TUNED_ENVIRONMENT)
-        settings |= {"block-size": "32", "max-num-seqs": "128", "dtype": "bfloat16", "enforce-eager": None}
+        settings |= _TUNED_SETTINGS
     os.environ |= {"VLLM_CPU_KVCACHE_SPACE": "2", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
     handler = VLLMCompletionsModelHandler(plan.engine.needs.model_folder, settings)
     # One set of arguments for all rows is what RunInference has: the longest answer, and the schema of the first.
@@ -232,6 +237,7 @@ def _run_batch(work: _Work) -> Figures:
     requests.write_text("\n".join(lines) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "vllm.entrypoints.openai.run_batch", "-i", str(requests), "-o", str(answers)]
     command += ["--model", plan.engine.needs.model_folder, "--max-model-len", str(plan.engine.needs.context_tokens)]
+    command += [f"--{name}={value}" for name, value in work.engine_flags().items()]
     with _leaving_no_servers():
         environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "2"}
         done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
@@ -266,7 +272,7 @@ def _ray(work: _Work) -> Figures:
 _SIDES: dict[str, Callable[[_Work], Figures]] = {
     "textmill": _textmill,
     "beam": lambda work: _beam(work, tuned=False),
-    "beam_tuned": lambda work: _beam(work, tuned=True),
+    **({} if visible_gpus() else {"beam_tuned": lambda work: _beam(work, tuned=True)}),
     "run_batch": _run_batch,
     "naive": _naive,
     "json": _json,

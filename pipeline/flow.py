@@ -6,6 +6,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from pipeline.block_coder import register_block_coder
 from pipeline.budget import NO_BUDGET, Budget
 from pipeline.cascade import UNSURE, KeepSureAnswers, Level
 from pipeline.completions import CompletionFolder
@@ -93,6 +94,7 @@ class Plan:
 
 def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     """Wire the steps of a run into a pipeline."""
+    register_block_coder()
     rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns, plan.partition, plan.redaction)
     records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task, plan.settles)).with_outputs(DEAD, main=OK)
 

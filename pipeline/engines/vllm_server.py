@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.engines.base import EngineNeeds
 from pipeline.engines.cpu_kernels import register_cpu_kernels
-from pipeline.engines.vllm_engine import compile_as_asked, engine_arguments, prepare_environment
+from pipeline.engines.vllm_engine import compile_as_asked, make_ready
 
 _PR_SET_PDEATHSIG = 1
 
@@ -33,17 +33,6 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _prepare(needs: EngineNeeds) -> dict[str, Any]:
-    prepare_environment()
-    from vllm.platforms import current_platform
-
-    on_cpu = current_platform.is_cpu()
-    arguments = engine_arguments(needs, on_cpu)
-    if on_cpu:
-        compile_as_asked(arguments, on_cpu)
-    return arguments
-
-
 def _main(arguments: Mapping[str, Any], server_flags: list[str]) -> None:
     from vllm.entrypoints.cli.serve import ServeSubcommand
     from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
@@ -63,7 +52,7 @@ if __name__ in ("__main__", "__mp_main__"):
     _end_with_parent()
     if __name__ == "__main__":
         asked = json.loads(sys.argv[1])
-        _main(_prepare(EngineNeeds(run_id="", **asked["needs"])), asked["flags"])
+        _main(make_ready(EngineNeeds(run_id="", **asked["needs"])), asked["flags"])
     else:
         from vllm.platforms import current_platform
 
