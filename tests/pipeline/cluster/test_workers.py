@@ -16,6 +16,8 @@ from pipeline.engines.scripted import ScriptedEngine
 from pipeline.errors import RunError
 from schemas.manifest import Manifest
 
+pytestmark = pytest.mark.slow
+
 _SLOW_TASK = """
 import os, pathlib, time
 from jobs.tasks.sentiment import Sentiment
