@@ -10,14 +10,16 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.transforms import core
+from apache_beam.transforms import core, userstate
 
 Found = tuple[list[str], list[Any]]
+Specs = tuple[set[Any], set[Any]]
 
 
 def keep_what_beam_finds() -> None:
     """From here on, in this process."""
     core.get_function_args_defaults = keeping_arguments(core.get_function_args_defaults)
+    userstate.get_dofn_specs = keeping_specs(userstate.get_dofn_specs)
     PipelineOptions.view_as = keeping_views(PipelineOptions.view_as)
 
 
@@ -32,6 +34,22 @@ def keeping_arguments(find: Callable[[Any], Found]) -> Callable[[Any], Found]:
             kept[of.__func__] = find(of)
         names, defaults = kept[of.__func__]
         return list(names), list(defaults)
+
+    return found
+
+
+def keeping_specs(find: Callable[[Any], Specs]) -> Callable[[Any], Specs]:
+    """The state and the timers of a step, which its class has; one around a function has those of the function."""
+    kept: WeakKeyDictionary[type, Specs] = WeakKeyDictionary()
+
+    def found(step: Any) -> Specs:
+        kind = type(step)
+        if issubclass(kind, core.CallableWrapperDoFn):
+            return find(step)
+        if kind not in kept:
+            kept[kind] = find(step)
+        states, timers = kept[kind]
+        return set(states), set(timers)
 
     return found
 

@@ -3,7 +3,8 @@
 import pytest
 from apache_beam import DoFn
 from apache_beam.options.pipeline_options import PipelineOptions, S3Options, StandardOptions, TypeOptions
-from apache_beam.transforms.core import get_function_args_defaults
+from apache_beam.transforms.core import CallableWrapperDoFn, get_function_args_defaults
+from apache_beam.transforms.userstate import CombiningValueStateSpec, get_dofn_specs
 from apache_beam.typehints.decorators import get_signature
 
 from pipeline.completions import AppendCompletions
@@ -11,6 +12,9 @@ from pipeline.inference import Complete
 from pipeline.outcomes import ParseAnswers
 from pipeline.rounds import AskQuestions, LookUpAnswers
 from pipeline.validation import ValidateRows
+
+_SUM = CombiningValueStateSpec("sum", combine_fn=sum)
+_SUMS = DoFn.StateParam(_SUM)
 
 
 @pytest.mark.parametrize("kind", [AskQuestions, LookUpAnswers, Complete, AppendCompletions, ParseAnswers, ValidateRows])
@@ -24,6 +28,16 @@ def test_arguments_of_our_steps(kind: type[DoFn]) -> None:
             assert found == list(parameters)
             assert defaults == [p.default for p in parameters.values() if p.default is not p.empty]
             found.append("changed by who asked")
+
+
+def test_state_is_that_of_the_class() -> None:
+    class Stateful(DoFn):
+        def process(self, pair: tuple[str, int], sums=_SUMS) -> None: ...
+
+    for _ in range(2):
+        assert get_dofn_specs(Stateful()) == ({_SUM}, set())
+        assert get_dofn_specs(AskQuestions.__new__(AskQuestions)) == (set(), set())
+        assert get_dofn_specs(CallableWrapperDoFn(lambda x: x)) == (set(), set())
 
 
 def test_views_of_options_are_those_of_their_own_values() -> None:
