@@ -9,8 +9,9 @@ ROWS ?= 400
 
 SHOW ?= 12
 
-PYTEST := $(BIN)/pytest -n auto --dist worksteal
-# Whoever sets it: hundreds of imports and dozens of processes are not to compile everything each for itself.
+# A test process for each core, with one thread: OpenBLAS and torch would have one for each core in every process.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
+# Whoever sets it: thousands of modules are not compiled anew by each of dozens of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test check torture test-slow test-engine format lock bench clean sentiment translate generate reply classify extract
@@ -63,7 +64,7 @@ extract: setup  ## take typed columns out of texts, by a JSON schema
 
 test: check test-slow test-engine  ## all checks and tests (CI runs this)
 
-check: setup  ## the fast part: style, types, import rules, tests that take no engine and no time
+check: setup  ## the fast part: style, types, import rules, the tests that are fast
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -77,7 +78,7 @@ torture: setup  ## half an hour of kills, damaged input and faults: SEED=1 repea
 	$(BIN)/python -m tests.torture day --number 24 $(if $(SEED),--seed $(SEED))
 	$(BIN)/python -m tests.torture real --number 10 $(if $(SEED),--seed $(SEED))
 
-test-slow: setup  ## the tests that take their time: worker processes, kills, trainings, repeated draws
+test-slow: setup  ## the tests that take their time: worker processes, kills, trainings, long texts
 	$(PYTEST) -m "slow and not engine"
 
 test-engine: setup  ## the tests on the real engine (smollm2-135m, fetched on first use)
