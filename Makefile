@@ -9,7 +9,12 @@ ROWS ?= 400
 
 SHOW ?= 12
 
-.PHONY: help setup demo test check torture test-engine format lock bench clean sentiment translate generate reply classify extract
+# A test process for each core, with one thread: OpenBLAS and torch would have one for each core in every process.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
+# Whoever sets it: thousands of modules are not compiled anew by each of dozens of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup demo test check torture test-slow test-engine format lock bench clean sentiment translate generate reply classify extract
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,14 +62,14 @@ classify: setup  ## sort texts by labels of your own
 extract: setup  ## take typed columns out of texts, by a JSON schema
 	$(call job,extract,tickets,--schema jobs/data/order.schema.json)
 
-test: check test-engine  ## all checks and tests (CI runs this)
+test: check test-slow test-engine  ## all checks and tests (CI runs this)
 
-check: setup  ## the fast part: style, types, import rules, tests without an engine
+check: setup  ## the fast part: style, types, import rules, the tests that are fast
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not engine" -n auto
+	$(PYTEST) -m "not engine and not slow"
 
 torture: setup  ## half an hour of kills, damaged input and faults: SEED=1 repeats one
 	$(BIN)/python -m tests.torture kills --number 300 $(if $(SEED),--seed $(SEED))
@@ -72,6 +77,9 @@ torture: setup  ## half an hour of kills, damaged input and faults: SEED=1 repea
 	$(BIN)/python -m tests.torture faults $(if $(SEED),--seed $(SEED))
 	$(BIN)/python -m tests.torture day --number 24 $(if $(SEED),--seed $(SEED))
 	$(BIN)/python -m tests.torture real --number 10 $(if $(SEED),--seed $(SEED))
+
+test-slow: setup  ## the tests that take their time: worker processes, kills, trainings, long texts
+	$(PYTEST) -m "slow and not engine"
 
 test-engine: setup  ## the tests on the real engine (smollm2-135m, fetched on first use)
 	$(BIN)/pytest -m engine

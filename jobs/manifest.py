@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 
 from jobs.cascading.setup import cascade_use, recipe_digest
 from jobs.config import JobConfig
@@ -235,10 +236,13 @@ def _sum(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, floa
 
 def versions() -> dict[str, str]:
     """Of Python, Textmill and the libraries that answers depend on."""
-    found = {"python": platform.python_version()}
-    for name in _VERSIONS_OF:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {name: version for name in _VERSIONS_OF if (version := _version_of(name)) is not None}
+    return {"python": platform.python_version(), **found}
+
+
+@cache
+def _version_of(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -52,7 +52,7 @@ def _colour(share: float) -> str:
 def _pace(subject: Subject) -> list[Block]:
     """Rows a second over the run; tokens a second where rows are asked about further after they are counted."""
     pace = subject.source.manifest.pace
-    if not pace.rows:
+    if not any(pace.rows):
         return []
     done = next(at for at, rows in zip(pace.seconds, pace.rows, strict=True) if rows == pace.rows[-1])
     by_rows = done > _EARLY * pace.seconds[-1]

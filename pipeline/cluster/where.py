@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
@@ -74,7 +75,7 @@ def choose_where(
             raise UsageError(f"{name} is Textmill's to set", "for more processes use --workers")
         if any(word in name for word in _SECRET):
             raise UsageError(f"{name} would be written into the manifest", "give secrets by the environment")
-    FileSystems.set_options(_checked(options))
+    FileSystems.set_options(_checked(tuple(options)))
     where = Where(workers or 0, runner, tuple(options))
     if runner is not None:
         new_pipeline(where)  # what Beam says against it, it says now
@@ -94,8 +95,9 @@ def new_pipeline(where: Where) -> beam.Pipeline:
         raise UsageError(f"Beam cannot make a {where.runner}: {' '.join(str(error).split())}") from None
 
 
-def _checked(options: Sequence[str]) -> PipelineOptions:
-    """Beam's options, read: argparse would print a page and end the process."""
+@cache
+def _checked(options: tuple[str, ...]) -> PipelineOptions:
+    """Beam's options, read, once in a process: argparse would print a page and end it."""
     said = io.StringIO()
     try:
         with redirect_stderr(said):

@@ -1,5 +1,6 @@
 """A real vLLM server, started as `textmill serve` starts it, against the engine in this process."""
 
+import io
 import os
 import random
 import signal
@@ -9,10 +10,17 @@ from pathlib import Path
 
 import psutil
 import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
+from jobs.config import JobConfig
+from jobs.run import run_job
 from jobs.serving import LocalServer, ServerSettings, serving
+from jobs.terminal import Terminal
 from pipeline.engines.server_engine import THREAD_NAME
+from pipeline.models import catalogue_entry, pull
+from schemas.manifest import Manifest
 from tests.engine.misbehaving_proxy import MisbehavingProxy
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]  # torch and vLLM warn of themselves
@@ -23,11 +31,21 @@ SPANISH = {"task": "translate", "model": MODEL, "options": {"to": ["es"], "sourc
 FAULTS = ("429", "503", "500", "garbage", "half")
 
 
+@pytest.fixture(scope="module")
+def judged_here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, pa.Table]:
+    """What the engine in this process says of the texts, asked once: the run and its results."""
+    pull(catalogue_entry(MODEL), print)
+    folder = tmp_path_factory.mktemp("here")
+    pq.write_table(pa.table({"text": TEXTS}), folder / "rows.parquet")
+    places = {"inputs": (str(folder / "rows.parquet"),), "output": str(folder / "out"), "store": str(folder / "store")}
+    manifest = run_job(JobConfig(task="sentiment", engine="vllm", model=MODEL, **places), Terminal(io.StringIO()))
+    return manifest, ds.dataset(folder / "out/results").to_table()
+
+
 def test_a_server_answers_as_the_engine_here_also_when_it_is_killed_and_started_again(
-    smollm2, run, write_parquet, results, tmp_path: Path
+    judged_here, smollm2, run, write_parquet, results, tmp_path: Path
 ) -> None:
     file = write_parquet({"text": TEXTS})
-    run(file, "here", engine="vllm", model=MODEL)
 
     with serving(ServerSettings(MODEL, port=0), tmp_path / "server.log", print) as server:
         there = {"engine": "server", "endpoint": (server.url,)}
@@ -43,16 +61,15 @@ def test_a_server_answers_as_the_engine_here_also_when_it_is_killed_and_started_
     assert restarted.killed
     assert (manifest.counts.rows, manifest.counts.ok, manifest.counts.sent) == (len(TEXTS), len(TEXTS), len(TEXTS))
     assert (again.counts.sent, again.counts.reused) == (0, len(TEXTS))
-    _assert_same_sentiment(results("here"), results("there"))
+    _assert_same_sentiment(judged_here[1], results("there"))
     assert not psutil.Process().children(recursive=True)
 
 
 def test_misbehaving_and_slow_servers_lose_and_repeat_nothing(
-    smollm2, run, write_parquet, results, tmp_path: Path
+    judged_here, smollm2, run, write_parquet, results, tmp_path: Path
 ) -> None:
     file = write_parquet({"text": TEXTS})
     few = write_parquet({"text": [f"The {thing} is blue." for thing in ("door", "cat", "sea", "lamp")]}, "few.parquet")
-    judged_here = run(file, "here", engine="vllm", model=MODEL)
     translated_here = run(few, "here-es", engine="vllm", **SPANISH)
 
     with ExitStack() as stack:
@@ -69,13 +86,13 @@ def test_misbehaving_and_slow_servers_lose_and_repeat_nothing(
         translated = run(few, "there-es", **SPANISH, **servers)
 
     assert all(len(proxy.asked) > 1 for proxy in proxies)
-    for there, here in ((judged, judged_here), (translated, translated_here)):
+    for there, here in ((judged, judged_here[0]), (translated, translated_here)):
         assert (there.counts.rows, there.counts.ok, there.counts.sent) == (
             here.counts.rows,
             here.counts.ok,
             here.counts.sent,
         )
-    _assert_same_sentiment(results("here"), results("there"))
+    _assert_same_sentiment(judged_here[1], results("there"))
     for name in ("id", "translation"):
         assert results("there-es")[name].equals(results("here-es")[name])
 

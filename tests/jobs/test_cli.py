@@ -185,6 +185,7 @@ def test_help_teaches() -> None:
         assert word in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_with_130_says_so_and_goes_on_where_it_was(
     number: int, write_parquet, tmp_path: Path, start_slow_job
@@ -221,6 +222,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_the_terminal_shows_our_progress_and_the_log_the_chatter(write_parquet, tmp_path: Path, home: Path) -> None:
     reviews = write_parquet({"text": [f"text {i}" for i in range(500)]})
     terminal, end = pty.openpty()
@@ -243,6 +245,7 @@ def test_the_terminal_shows_our_progress_and_the_log_the_chatter(write_parquet, 
     assert (tmp_path / "out/run.log").read_text().count("CHATTER from below") > 3
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_output_and_the_next_one_cleans_up(
     write_parquet, tmp_path: Path, start_slow_job
 ) -> None:

@@ -78,6 +78,7 @@ def test_what_is_no_run_is_said_and_left_alone(make, words: str, tmp_path) -> No
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_run_at_work_is_running_and_a_killed_one_was_interrupted(many_texts, start_slow_job, run, tmp_path) -> None:
     process = start_slow_job(many_texts)
     deadline = time.monotonic() + 30
@@ -98,6 +99,7 @@ def test_a_run_at_work_is_running_and_a_killed_one_was_interrupted(many_texts, s
     assert status(tmp_path / "out")[1].startswith("complete")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_interrupted_says_how_far_it_got_beside_the_older_one(
     many_texts, start_slow_job, run, tmp_path
 ) -> None:

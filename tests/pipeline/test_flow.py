@@ -198,7 +198,7 @@ def test_too_long_texts_can_fail_instead(run, write_parquet, results) -> None:
     [
         lambda: pa.table({"text": pa.array([], pa.string())}),
         lambda: pa.table({"text": ["a"] * 3, **{f"c{i}": [i, None, i] for i in range(1000)}}),
-        lambda: pa.table({"text": [f"text {i % 1000}" for i in range(20_000)]}),
+        pytest.param(lambda: pa.table({"text": [f"text {i % 1000}" for i in range(20_000)]}), marks=pytest.mark.slow),
     ],
     ids=["no rows", "a thousand columns", "twenty thousand rows in one group"],
 )

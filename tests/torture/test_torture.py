@@ -10,6 +10,7 @@ import pytest
 _ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     ["kills --seed 7 --number 6 --rows 120", "fuzz --seed 7 --number 50", "faults", "day --seed 7 --number 2"],

@@ -23,7 +23,7 @@ from pipeline.requests import Prompter, PromptRules
 from schemas.adapter import CALIBRATION_NAME, TrainingSettings
 from tests.jobs.test_cli import invoke
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 WORDS = {"positive": "lovely good fine", "negative": "bad broken awful", "neutral": "box table paper"}
 SETTINGS = TrainingSettings(rank=2, learning_rate=0.02, batch_rows=16, epochs=3, held_out=0.4)

@@ -34,6 +34,7 @@ def test_no_lesson_is_lost_and_sequences_are_bounded(lessons: list[Lesson], most
     assert all(len(packed.tokens) <= most or len(packed.lessons) == 1 for packed in found)
 
 
+@pytest.mark.slow  # torch and transformers take seconds to come in
 @pytest.mark.filterwarnings("default")
 def test_losses_together_are_those_alone(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")

@@ -262,8 +262,12 @@ def test_invalid_utf8_and_odd_types_are_shown_not_fatal(run, write_parquet, repo
     assert "fine" in report(by=("note",))
 
 
-def test_an_empty_run_has_a_report(run, write_parquet, report) -> None:
+def test_an_empty_run_has_a_report(run, write_parquet, report, tmp_path: Path) -> None:
+    """It has no pace, however long it took."""
     run(write_parquet({"text": pa.array([], pa.string())}))
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    manifest["pace"] |= {"seconds": [1.0, 2.0, 3.0, 4.0], "rows": [0] * 4, "tokens": [0] * 4}
+    (tmp_path / "out/manifest.json").write_text(json.dumps(manifest))
     assert "Sentiment of 0" in report(form="md")
     with pytest.raises(UsageError, match="nothing to draw"):
         report(form="png")

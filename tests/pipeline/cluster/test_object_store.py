@@ -39,9 +39,16 @@ def endpoint() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def session() -> boto3.session.Session:
+    """One for all clients: Beam has each of its calls read megabytes of descriptions of the service anew."""
+    return boto3.session.Session()
+
+
 @pytest.fixture
-def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def s3(endpoint: str, session: boto3.session.Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A client of an empty bucket."""
+    monkeypatch.setattr(boto3.session, "Session", lambda: session)
     for name, value in {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "me", "AWS_DEFAULT_REGION": "eu-1"}.items():
         monkeypatch.setenv(name, value)
     client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
@@ -111,6 +118,7 @@ def test_a_run_is_that_of_a_disk_and_a_reader_sees_it_until_the_next_is_whole(
     assert len(_read(s3)) == 24
 
 
+@pytest.mark.slow
 def test_two_workers_share_a_store_on_s3(s3, run_s3) -> None:
     _put(s3, "in/rows.parquet", {"text": [f"text {i % 150}" for i in range(200)]})
     manifest = run_s3(workers=2)

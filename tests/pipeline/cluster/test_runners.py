@@ -18,6 +18,7 @@ def job_server(tmp_path: Path) -> Iterator[str]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_a_run_by_name_is_that_of_one_process_and_the_package_is_staged(
     job_server: str, run: Callable[..., Manifest], write_parquet, results, tmp_path, home
 ) -> None:

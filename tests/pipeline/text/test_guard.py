@@ -98,6 +98,7 @@ def test_any_text_is_read_or_shortened(text: str) -> None:
     assert bool(read.strip()) == bool(text.strip())
 
 
+@pytest.mark.slow
 def test_time_is_linear_in_hostile_texts() -> None:
     for piece in (
         "<!--",

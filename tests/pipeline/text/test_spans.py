@@ -166,6 +166,7 @@ def test_a_value_of_another_kind_does_not_make_up_for_a_loss() -> None:
     assert lost("say {name}", "say `{name}`") == ["{name}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

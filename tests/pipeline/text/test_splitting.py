@@ -175,6 +175,7 @@ def test_a_limit_below_one_is_refused() -> None:
         split_text("x", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", ["a", ".", ". ", ".x", "a)", "- ", "> ", ">", " ", "1. ", "\n", "`a` ", "क्", "🇩", "e.g. ", "。", "a\u0301"]
 )

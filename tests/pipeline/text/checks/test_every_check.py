@@ -120,6 +120,7 @@ _UNITS = [
 """What patterns of this kind are known to choke on, many times in a row."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", _CHECKS)
 def test_long_texts_of_one_kind_come_to_an_end(check: Callable[[str, str], Check]) -> None:
     for unit in _UNITS:
