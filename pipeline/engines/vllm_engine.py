@@ -155,9 +155,9 @@ def engine_arguments(needs: EngineNeeds, on_cpu: bool) -> dict[str, Any]:
     if needs.adapters and on_cpu:
         if not arguments["enforce_eager"]:
             raise UsageError("adapters by row are not for a compiled model on a CPU", "leave out enforce_eager=false")
-        from pipeline.engines.cpu_lora import serve_grouped
+        from pipeline.engines.cpu_lora import serve_masked
 
-        serve_grouped()
+        serve_masked()
     return arguments
 
 

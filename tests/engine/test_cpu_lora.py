@@ -14,7 +14,7 @@ def test_each_token_gets_what_its_own_adapter_adds(of: list[int], is_prefill: bo
     import torch
     from vllm.lora.layers import LoRAMapping
 
-    from pipeline.engines.cpu_lora import GroupedLora
+    from pipeline.engines.cpu_lora import MaskedLora
 
     torch.manual_seed(0)
     slots, rank, size, slices = 2, 3, 5, (4, 2)
@@ -26,7 +26,7 @@ def test_each_token_gets_what_its_own_adapter_adds(of: list[int], is_prefill: bo
         if adapter:
             added = [b[adapter - 1, 0] @ (a[adapter - 1, 0] @ x[token]) for a, b in zip(lora_a, lora_b, strict=True)]
             expected[token] += torch.cat(added)
-    wrapper = GroupedLora(max_num_batched_tokens=16, max_batches=8, device="cpu")
+    wrapper = MaskedLora(max_num_batched_tokens=16, max_batches=8, device="cpu")
     wrapper.update_metadata(LoRAMapping(tuple(of), tuple(of), is_prefill=is_prefill), [1, 2], slots + 1, 32)
     wrapper.add_lora_linear(y, x, lora_a, lora_b, 1.0, slices)
     torch.testing.assert_close(y, expected)
