@@ -1,8 +1,8 @@
 """Adapters at work: read, named by a digest, and merged once into a model of their own that is kept.
 
 One adapter for all rows is merged, on a GPU, too: a merged model answers as fast as any, and where the engine puts the
-adapter on, a CPU answers at 0.6 of that (README, "An adapter for each row"). Adapters that rows name are put on by the
-engine (`pipeline.row_adapters`).
+adapter on, a CPU answers at about .8 of that (README, "Why it is built this way"). Adapters that rows name are put on
+by the engine (`pipeline.row_adapters`).
 """
 
 import hashlib
