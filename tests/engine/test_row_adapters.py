@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]  # torc
 
 TEXTS = ["A film to forget.", "I was moved to tears, and laughed.", "It rains in it.", "Why did they make this?"]
 BF16 = 0.06
-"""What bfloat16 moves a probability by, at most: .04 as measured here, with the weights added before or after."""
+"""What bfloat16 moves a probability by, at most: .05 was measured, with the weights added before or after."""
 
 
 def random_adapter(base: Path, folder: Path, rank: int, seed: int) -> None:
