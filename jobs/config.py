@@ -28,6 +28,16 @@ class JobConfig(BaseModel):
         None,
         description="Folder of textmill finetune: the model is used with it, and with the prompts it was trained on.",
     )
+    adapter_column: str | None = Field(
+        None,
+        description="Column that says, by its name of --adapters, which adapter answers a row; null or empty: the "
+        "model as it is. On a CPU slower than --adapter.",
+    )
+    adapters: dict[str, str] = Field(
+        default_factory=dict,
+        description="An adapter that rows may name, as NAME=DIR; may be repeated. All are for one model, task and "
+        "prompt.",
+    )
     prompt_form: str | None = Field(None, description="chat or bare. [default: what measured best for the model]")
     engine: Literal["vllm", "server", "scripted"] = Field(
         "vllm",
@@ -202,6 +212,18 @@ class JobConfig(BaseModel):
             raise ValueError("cascade: give either target or confidence")
         if self.cascade and self.engine == "server":
             raise ValueError("cascade: its models run in this process, not on a server")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_adapters(self) -> "JobConfig":
+        if (self.adapter_column is None) != (not self.adapters):
+            raise ValueError("adapter_column and adapters go together")
+        if not all(name.strip() for name in self.adapters):
+            raise ValueError("adapters: an empty name is that of the model as it is")
+        if self.adapters and (self.adapter or self.cascade):
+            raise ValueError(f"give either adapter_column or {'cascade' if self.cascade else 'adapter'}")
+        if self.adapters and self.engine == "server":
+            raise ValueError("adapter_column: the adapters are served in this process, not by a server")
         return self
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pipeline.errors import RowError, UsageError
 from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, Say, reasoning_parser_of, resolve_model
 from pipeline.prompts import Recipe, Text, readable
 from pipeline.requests import Prompter, PromptFitter, PromptRules
+from pipeline.row_adapters import RowAdapter, read_adapters, with_prompts_of
 from pipeline.task import AnyTask, task_options
 from pipeline.text.guard import VERSION as GUARD_VERSION
 from pipeline.tokens import load_chat_template, load_tokenizer
@@ -36,12 +37,14 @@ class Inquiry:
         model: its adapter merged into it.
         rules: how prompts are made; of no scope yet.
         engine_arguments: the configuration's, with the parser of thoughts.
+        adapters: those that rows may name.
     """
 
     model: Model
     task: AnyTask
     rules: PromptRules
     engine_arguments: Mapping[str, Any]
+    adapters: tuple[RowAdapter, ...] = ()
 
 
 def inquiry_of(config: JobConfig, say: Say, fetches: bool = True) -> Inquiry:
@@ -54,15 +57,19 @@ def inquiry_of(config: JobConfig, say: Say, fetches: bool = True) -> Inquiry:
         UsageError: if the configuration does not fit the task or the model.
         RunError: if the model cannot be had.
     """
-    card = read_card(Path(config.adapter)) if config.adapter else None
-    model = _model_of(config, card, say, fetches)
+    adapters = read_adapters(config.adapters)
+    cards = [read_card(Path(config.adapter))] if config.adapter else [one.card for one in adapters]
+    card = cards[0] if cards else None
+    model = with_prompts_of(adapters, _model_of(config, card, say, fetches), find_task(config.task).name)
     options = adapted_options(card, config.options) if card else config.options
     task = make_task(find_task(config.task), options, config.prompt_form, model)
     engine_arguments, reasoning_tokens = _reasoning(config, model)
     rules = _rules(config, model, task, reasoning_tokens)
-    if card:
-        refuse_other_prompts(card, task, Prompter(rules))
-    return Inquiry(model, task, rules, engine_arguments)
+    for one, name in zip(cards, config.adapters or [""], strict=False):
+        refuse_other_prompts(one, task, Prompter(rules), name)
+    if config.adapters:
+        rules = replace(rules, adapters={one.name: one.digest for one in adapters})
+    return Inquiry(model, task, rules, engine_arguments, adapters)
 
 
 def _model_of(config: JobConfig, card: AdapterCard | None, say: Say, fetches: bool = True) -> Model:

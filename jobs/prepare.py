@@ -28,6 +28,8 @@ from pipeline.layout import OutputLayout
 from pipeline.models import Model, Say
 from pipeline.parts import Part, plan_parts, read_through
 from pipeline.prompts import Recipe
+from pipeline.redaction import Redaction
+from pipeline.row_adapters import adapt
 from pipeline.rows import longest_text_bytes
 from pipeline.survey import Survey, survey
 from pipeline.task import AnyTask
@@ -84,6 +86,8 @@ def prepare(config: JobConfig, run_id: str, building: Path | str, say: Say) -> P
     asked = inquiry_of(config, say)
     model, task, rules = asked.model, asked.task, asked.rules
     _refuse_unknown_checks(task, config.require)
+    redaction = redaction_of(config, columns, found.schema, id_column)
+    _refuse_adapter_column(config.adapter_column, found.schema, redaction)
     needs = EngineNeeds(
         run_id=run_id,
         context_tokens=context_needed(rules, task, _longest_text(parts, found.schema, columns)),
@@ -91,9 +95,12 @@ def prepare(config: JobConfig, run_id: str, building: Path | str, say: Say) -> P
         reasoning_tokens=rules.reasoning_tokens,
         request_seconds=config.request_seconds,
         arguments=asked.engine_arguments,
+        adapters={one.name: str(one.folder) for one in asked.adapters},
     )
     engine = _engine_spec(config, needs, task, say)
     recipe = make_recipe(task, model, engine.identity(), rules)
+    adapted = [adapt(one, task, model, recipe) for one in asked.adapters]
+    whole = replace(recipe, adapters={one.name: one.use.digest for one in adapted}) if adapted else recipe
     calibration = calibrate_task(task, recipe, model.calibrations.get(task.name))
     plan = Plan(
         task=task,
@@ -113,10 +120,13 @@ def prepare(config: JobConfig, run_id: str, building: Path | str, say: Say) -> P
             recipe.digest(),
             config.keep_reasoning,
             config.notice,
-            _marks(task, model, recipe),
+            _marks(task, model, whole),
+            adapted=tuple((one.model, one.recipe.digest()) for one in adapted),
         ),
         budget=Budget(tuple(sorted(config.budget.items())), time.time()),
-        redaction=redaction_of(config, columns, found.schema, id_column),
+        redaction=redaction,
+        partition=config.adapter_column,
+        adapted={one.name: one.task for one in adapted},
     )
     info = ModelInfo(
         name=model.name,
@@ -124,15 +134,26 @@ def prepare(config: JobConfig, run_id: str, building: Path | str, say: Say) -> P
         revision=model.revision,
         licence=model.licence,
         adapter=model.adapter,
+        adapters={one.name: one.use for one in adapted},
         card=model.card,
     )
-    return Prepared(plan, recipe, info, found, sum(part.rows for part in parts), calibration, where)
+    return Prepared(plan, whole, info, found, sum(part.rows for part in parts), calibration, where)
 
 
 def _marks(task: AnyTask, model: Model, recipe: Recipe) -> dict[str, Any]:
     """What results files say of the columns that the model made; the run is in each row's `meta`."""
     whose = {"model": model.name, "model_digest": model.digest, "revision": model.revision, "licence": model.licence}
     return {"by": "language model", "task": task.name, "recipe": recipe.digest(), **whose}
+
+
+def _refuse_adapter_column(column: str | None, schema: pa.Schema, redaction: Redaction | None) -> None:
+    """What it holds, where it is no name, is in the errors of dead letters."""
+    if column is None:
+        return
+    if column not in schema.names:
+        raise UsageError(f"the input has no column {column!r}", f"it has: {describe_columns(schema)}")
+    if redaction is not None and column in (*redaction.fields, *redaction.columns, *redaction.emptied):
+        raise UsageError(f"--adapter-column {column}: its values would be in errors, and it is redacted")
 
 
 def where_of(config: JobConfig) -> Where:

@@ -28,7 +28,7 @@ from pipeline.rows import read_rows
 from pipeline.run_folder import read_manifest
 from pipeline.task import AnyTask
 from pipeline.validation import validate_row
-from schemas.manifest import Manifest, Redrive
+from schemas.manifest import CalibrationUse, Manifest, ModelInfo, Redrive
 from schemas.results import CHECKS_COLUMN
 
 _OF_THE_RUN = ("inputs", "output", "id", "limit", "sample", "seed", "cascade", *REDACTION_KEYS)
@@ -113,9 +113,18 @@ def _prepare(chosen: Chosen, config: JobConfig, run: Run, terminal: Terminal) ->
 
 
 def _refuse_other_calibration(chosen: Chosen, prepared: Prepared) -> None:
-    before, now = (used and used.digest for used in (chosen.manifest.calibration, prepared.calibration))
-    if before != now:
-        raise UsageError(f"the run's calibration was {before or 'none'}, this one's is {now or 'none'}", _AS_A_NEW_RUN)
+    before = _calibrations(chosen.manifest.calibration, chosen.manifest.model)
+    now = _calibrations(prepared.calibration, prepared.model)
+    for name in before.keys() & now.keys():
+        if before[name] != now[name]:
+            said = f"calibration{name and f' of the adapter {name}'} was {before[name]}, this one's is {now[name]}"
+            raise UsageError(f"the run's {said}", _AS_A_NEW_RUN)
+
+
+def _calibrations(calibration: CalibrationUse | None, model: ModelInfo) -> dict[str, str]:
+    """Name of an adapter, empty without one → digest of the calibration."""
+    used = {"": calibration, **{name: adapter.calibration for name, adapter in model.adapters.items()}}
+    return {name: one.digest if one else "none" for name, one in used.items()}
 
 
 def _refuse_other_columns(chosen: Chosen, prepared: Prepared) -> None:

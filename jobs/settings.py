@@ -36,8 +36,11 @@ def merge(file: Mapping[str, Any], environment: Mapping[str, str], flags: Mappin
                 raise UsageError(f"unknown key {key!r} in {origin}", nearest(key, JobConfig.model_fields))
             both = isinstance(value, dict) and isinstance(merged.get(key), dict)
             merged[key] = {**merged[key], **value} if both else value
-    if merged.get("adapter") and not {"model", "cascade"} & set(merged):
-        merged["model"] = read_card(Path(str(merged["adapter"]))).model
+    if not {"model", "cascade"} & set(merged):
+        several = merged.get("adapters")
+        one = merged.get("adapter") or (next(iter(several.values()), None) if isinstance(several, dict) else None)
+        if one:
+            merged["model"] = read_card(Path(str(one))).model
     return _validated(merged)
 
 

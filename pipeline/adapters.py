@@ -1,6 +1,8 @@
 """Adapters at work: read, named by a digest, and merged once into a model of their own that is kept.
 
-vLLM serves LoRA on a CPU at less than half the speed, and a merged model at all of it.
+One adapter for all rows is merged, on a GPU, too: a merged model answers as fast as any, and where the engine puts the
+adapter on, a CPU answers at about .8 of that (README, "Why it is built this way"). Adapters that rows name are put on
+by the engine (`pipeline.row_adapters`).
 """
 
 import hashlib
@@ -81,10 +83,9 @@ def with_adapter(base: Model, folder: Path, card: AdapterCard, task: str, say: S
         RunError: if it cannot be merged.
     """
     folder = folder.expanduser().absolute()
-    if card.task != task:
-        raise UsageError(f"the adapter {folder} is for {card.task}, not for {task}")
-    if base.folder is None or card.model_digest != base.digest:
-        raise UsageError(f"the adapter {folder} is for {card.model}, not for {base.name}", f"give --model {card.model}")
+    refuse_other_base(card, folder, task, base)
+    if base.folder is None:
+        raise UsageError(f"{base.name} has no weights to put the adapter {folder} on")
     adapter = AdapterUse(folder=str(folder), digest=adapter_digest(folder), model_digest=base.digest)
     digest = adapted_digest(base.digest, adapter.digest)
     calibration = folder / CALIBRATION_NAME
@@ -99,15 +100,30 @@ def with_adapter(base: Model, folder: Path, card: AdapterCard, task: str, say: S
     )
 
 
-def refuse_other_prompts(card: AdapterCard, task: AnyTask, prompter: Prompter) -> None:
+def refuse_other_base(card: AdapterCard, folder: Path, task: str, base: Model) -> None:
+    """An adapter changes the weights of one model, for one task.
+
+    Raises:
+        UsageError: if it is for another one.
+    """
+    if card.task != task:
+        raise UsageError(f"the adapter {folder} is for {card.task}, not for {task}")
+    if card.model_digest != base.digest:
+        raise UsageError(f"the adapter {folder} is for {card.model}, not for {base.name}", f"give --model {card.model}")
+
+
+def refuse_other_prompts(card: AdapterCard, task: AnyTask, prompter: Prompter, name: str = "") -> None:
     """An adapter is worth something for the prompts that it was trained on only.
+
+    Args:
+        name: of the adapter, where there are several.
 
     Raises:
         UsageError: if a question that it was trained on is asked in other words, with other labels, or not at all.
     """
     if task.version != card.task_version or not card.prompts.items() <= prompt_digests(task, prompter).items():
         raise UsageError(
-            "the adapter was trained on other prompts or labels",
+            f"the adapter {name + ' ' if name else ''}was trained on other prompts or labels",
             "leave out the options and --prompt-form that change the prompt, or train one for them",
         )
 

@@ -45,7 +45,10 @@ class Undecodable:
 
 
 class Row(NamedTuple):
-    """A line of an input Parquet file: the columns the task reads, by record field, its place and its partition."""
+    """A line of an input Parquet file: the columns the task reads, by record field, its place and its partition.
+
+    The partition is a value by which rows are treated differently: of a cascade's column, or of the adapters'.
+    """
 
     ref: RowRef
     values: dict[str, Any]
@@ -68,11 +71,16 @@ class Question:
 
 
 class Request(NamedTuple):
-    """A rendered question under its fingerprint."""
+    """A rendered question under its fingerprint.
+
+    Attributes:
+        adapter: name of the one that the model is to answer with; None: as it is.
+    """
 
     fingerprint: bytes
     segments: tuple[Segment, ...]
     decoding: Decoding
+    adapter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,7 @@ class Case(NamedTuple):
     Attributes:
         truncated: a text had to be cut to fit into the context.
         partition: by which a cascade has its thresholds.
+        adapter: name of the one that answers.
     """
 
     ref: RowRef
@@ -142,6 +151,7 @@ class Case(NamedTuple):
     answers: Answers = NO_ANSWERS
     truncated: bool = False
     partition: str | None = None
+    adapter: str | None = None
 
 
 class Judgement(NamedTuple):
@@ -233,7 +243,7 @@ class Outcome(NamedTuple):
         position: the row's, in its part.
         branch, of: which of the row's results this is, and how many there are.
         values: the typed columns; of a failure, just those that tell the row's results apart.
-        level: which model of a cascade answered, from 0; -1: the last one, or the only one.
+        level: which model of a cascade answered, or which adapter, from 0; -1: the last one, or the model as it is.
     """
 
     position: int

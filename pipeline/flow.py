@@ -1,7 +1,7 @@
 """The flow: every step of every job, on one screen."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import apache_beam as beam
@@ -48,7 +48,8 @@ class Plan:
         budget: what may be spent.
         cheaper: models that answer first, of a cascade; what they are not sure of comes to `engine`.
         by_model: rows and requests are counted by model, too; of a cascade.
-        partition: the column by which the cascade has its thresholds.
+        partition: the column by which the cascade has its thresholds, or rows name their adapter.
+        adapted: name of an adapter → the task, its probabilities calibrated for that one; in the order of the layout's.
         settles: rows are counted as done; not of a sample that is learnt from.
         redaction: what is kept out of it all.
         processes: how many may work on it at once.
@@ -68,6 +69,7 @@ class Plan:
     cheaper: tuple[Level, ...] = ()
     by_model: bool = False
     partition: str | None = None
+    adapted: Mapping[str, AnyTask] = field(default_factory=dict)
     settles: bool = True
     redaction: Redaction | None = None
     processes: int = 1
@@ -96,7 +98,8 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     """Wire the steps of a run into a pipeline."""
     register_block_coder()
     rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns, plan.partition, plan.redaction)
-    records = rows | "ValidateRows" >> beam.ParDo(ValidateRows(plan.task, plan.settles)).with_outputs(DEAD, main=OK)
+    validate = ValidateRows(plan.task, plan.settles, plan.rules.adapters)
+    records = rows | "ValidateRows" >> beam.ParDo(validate).with_outputs(DEAD, main=OK)
 
     cases, settled = records.ok, [records.dead]
     for number, level in enumerate(plan.cheaper):
@@ -110,7 +113,7 @@ def build_flow(p: beam.Pipeline, plan: Plan) -> None:
         cases = [those.unsure for those in kept] | f"Model{number + 1}/Unsure" >> beam.Flatten()
 
     model = plan.layout.model if plan.by_model else None
-    parse = ParseAnswers(plan.task, plan.required, model, plan.settles)
+    parse = ParseAnswers(plan.task, plan.required, model, plan.settles, plan.adapted)
     answered = _ask(cases, _round(plan, None), "")
     settled += [those | f"Parse{i}" >> beam.ParDo(parse) for i, those in enumerate(answered)]
 

@@ -48,6 +48,7 @@ class OutputLayout:
         notice: add a column with this text, for readers of what the model wrote.
         marks: what the files say of the task's columns, by name: that a model made them, and which.
         cheaper: models and recipes of a cascade before the last one.
+        adapted: what the model is called with each adapter that rows may name, and that recipe.
     """
 
     columns: pa.Schema
@@ -59,6 +60,7 @@ class OutputLayout:
     notice: str | None = None
     marks: Mapping[str, Any] = field(default_factory=dict)
     cheaper: tuple[tuple[str, str], ...] = ()
+    adapted: tuple[tuple[str, str], ...] = ()
     names: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +88,8 @@ class OutputLayout:
         told = {"columns": self.result.names, **self.marks}
         if self.cheaper:
             told["cheaper_models"] = [model for model, _ in self.cheaper]
+        if self.adapted:
+            told["adapted_models"] = [model for model, _ in self.adapted]
         marks = {GENERATED_KEY: json.dumps(told, sort_keys=True, ensure_ascii=False)}
         return pa.schema([*self._input_fields(), *self.own], metadata=marks)
 
@@ -158,7 +162,7 @@ class OutputLayout:
 
     def _meta(self, outcomes: Sequence[Outcome]) -> pa.Array:
         kind = arrow_type(Meta)
-        sources = (*self.cheaper, (self.model, self.recipe))
+        sources = (*self.cheaper, *self.adapted, (self.model, self.recipe))
         columns: dict[str, list[Any]] = {
             **{name: [getattr(o.cost, name) for o in outcomes] for name in Cost._fields},
             "model": [sources[o.level][0] for o in outcomes],

@@ -1,7 +1,8 @@
 """From answers to outcomes: parse, check, and settle each result of a row."""
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import apache_beam as beam
 
@@ -59,19 +60,32 @@ class ParseAnswers(beam.DoFn):
         required: names of checks that a result must pass.
         model: whose rows are counted, of a cascade.
         settles: rows are done, and how they ended is counted.
+        adapted: name of an adapter → the task for the rows that it answered.
     """
 
-    def __init__(self, task: AnyTask, required: Sequence[str], model: str | None = None, settles: bool = True) -> None:
-        self._task, self._required, self._model, self._settles = task, frozenset(required), model, settles
+    def __init__(
+        self,
+        task: AnyTask,
+        required: Sequence[str],
+        model: str | None = None,
+        settles: bool = True,
+        adapted: Mapping[str, AnyTask] = MappingProxyType({}),
+    ) -> None:
+        self._required, self._model, self._settles = frozenset(required), model, settles
+        self._by_adapter: dict[str | None, tuple[AnyTask, int]] = {None: (task, -1)}
+        self._by_adapter.update((name, (one, level)) for level, (name, one) in enumerate(adapted.items()))
 
     def process(self, cases: Block[Case]) -> Iterator[Settled]:
         metrics.count(metrics.TRUNCATED, sum(case.truncated for case in cases))
         if self._model is not None:
             metrics.count(metrics.of_model(metrics.ROWS, self._model), len(cases))
-        outcomes = (
-            (case.ref.part, outcome) for case in cases for outcome in settle_case(self._task, case, self._required)
-        )
+        outcomes = ((case.ref.part, outcome) for case in cases for outcome in self._settle(case))
         yield from by_part(outcomes, self._settles)
+
+    def _settle(self, case: Case) -> Iterator[Outcome]:
+        task, level = self._by_adapter[case.adapter]
+        outcomes = settle_case(task, case, self._required)
+        return outcomes if level < 0 else (outcome._replace(level=level) for outcome in outcomes)
 
 
 def settle_case(task: AnyTask, case: Case, required: frozenset[str]) -> Iterator[Outcome]:

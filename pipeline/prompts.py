@@ -174,6 +174,10 @@ def _with_pad(message: Message) -> Message:
     return Message(message.role, (*message.content, Pad()))
 
 
+_WHERE_THERE_IS_ONE = frozenset({"adapter", "guard", "adapters"})
+"""Parts of a recipe that are left out of its plain data where there is none."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything but the text that decides an answer.
@@ -184,7 +188,9 @@ class Recipe:
         model, model_digest, revision: the weights.
         engine: what ran them, with the arguments that can change an answer.
         context_tokens: where a text is cut.
-        adapter: digest of the one that is in the weights; left out of the plain data where there is none.
+        adapter: digest of the one that is in the weights, or is served with them for a row; left out of the plain data
+            where there is none.
+        adapters: digests of those that rows may name, by name; likewise. Of a run: a row's own recipe has `adapter`.
         guard: version of the rules by which orders to the model are left out of texts; None if they are not.
     """
 
@@ -198,11 +204,12 @@ class Recipe:
     context_tokens: int
     adapter: str | None = None
     guard: int | None = None
+    adapters: Mapping[str, str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as written to `recipe.json` and to the manifest."""
         content = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: v for name, v in content.items() if v is not None or name not in {"adapter", "guard"}}
+        return {name: v for name, v in content.items() if v is not None or name not in _WHERE_THERE_IS_ONE}
 
     def digest(self) -> str:
         """16 hexadecimal digits over everything but the model's name: the same weights under two names are one."""

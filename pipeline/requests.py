@@ -21,6 +21,7 @@ class PromptRules:
     Attributes:
         model_folder: whose tokenizer and chat template; None for the scripted engine's.
         scope: goes into every fingerprint (`Recipe.scope`).
+        adapters: name → digest of those that rows may name; None: rows name none.
         context_tokens: what prompt and answer may take together.
         reasoning_tokens: what of that is kept for thinking before the answer.
         truncate: cut texts that do not fit; otherwise such a question fails.
@@ -33,6 +34,16 @@ class PromptRules:
     reasoning_tokens: int
     truncate: bool
     guard: bool = False
+    adapters: Mapping[str, str] | None = None
+
+    def scope_of(self, adapter: str | None) -> str:
+        """What goes into the fingerprints of requests to the model with an adapter, by its name.
+
+        The digest and not the name: the same weights under two names have the same answers, others under one name do
+        not. Without an adapter it is the scope itself, so what the model was ever asked as it is, is found. All of them
+        lie in the one folder of the store that belongs to the model.
+        """
+        return self.scope if adapter is None else f"{self.scope}+{(self.adapters or {})[adapter]}"
 
     def room(self, decoding: Decoding) -> int:
         """Tokens that are left for a prompt whose answer is drawn like this."""
@@ -123,8 +134,11 @@ class Prompter:
         self._renderer = rules.renderer()
         self._fitter = PromptFitter(rules.encoder())
 
-    def request(self, question: Question) -> tuple[Request, bool]:
+    def request(self, question: Question, adapter: str | None = None) -> tuple[Request, bool]:
         """The request, and whether a text had to be cut; always the same for the same question.
+
+        Args:
+            adapter: name of the one that is to answer.
 
         Raises:
             RowError: if it does not fit and may not be cut.
@@ -134,7 +148,8 @@ class Prompter:
         if self._rules.guard:
             rendered = self._guard(rendered)
         segments, truncated = self._fitter.fit(rendered, self._rules.room(decoding), self._rules.truncate)
-        return Request(fingerprint(self._rules.scope, segments, decoding), segments, decoding), truncated
+        named = fingerprint(self._rules.scope_of(adapter), segments, decoding)
+        return Request(named, segments, decoding, adapter), truncated
 
     def _guard(self, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
         found = tuple(

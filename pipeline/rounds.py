@@ -137,7 +137,7 @@ class AskQuestions(beam.DoFn):
             failures: dict[str, Answer] = {}
             for question in questions:
                 try:
-                    request, truncated = self._prompter.request(question)
+                    request, truncated = self._prompter.request(question, case.adapter)
                     found.append((request, question.name, truncated))
                 except RowError as error:
                     failures[question.name] = Failure(error.error_class, error.message)

@@ -45,7 +45,7 @@ def entry_of(
         task=recipe.task,
         task_version=recipe.task_version,
         model=manifest.model,
-        scope=recipe.scope() + ("+cascade" if manifest.cascade else ""),
+        scope=recipe.scope() + ("+cascade" if manifest.cascade else "") + ("+adapters" if recipe.adapters else ""),
         recipe_digest=manifest.recipe_digest,
         engine=dict(recipe.engine),
         engine_args=manifest.config.get("engine_args", {}),

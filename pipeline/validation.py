@@ -1,6 +1,6 @@
 """From rows to cases: what cannot be asked about is found here."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -14,6 +14,9 @@ from pipeline.task import AnyTask
 from schemas.envelope import ErrorClass
 from schemas.records import Record
 
+_NAME_CHARS = 60
+"""So much of a wrong name is told."""
+
 
 class ValidateRows(beam.DoFn):
     """Blocks of rows to blocks of cases; `dead`: the outcomes of rows that are not valid, by part.
@@ -21,10 +24,11 @@ class ValidateRows(beam.DoFn):
     Args:
         task: whose rows they are.
         settles: rows are done, and counted so.
+        adapters: names of those that rows may name; None: rows name none.
     """
 
-    def __init__(self, task: AnyTask, settles: bool = True) -> None:
-        self._task, self._settles = task, settles
+    def __init__(self, task: AnyTask, settles: bool = True, adapters: Container[str] | None = None) -> None:
+        self._task, self._settles, self._adapters = task, settles, adapters
 
     def process(self, rows: Block[Row]) -> Iterator[Any]:
         metrics.count(metrics.ROWS, len(rows))
@@ -32,7 +36,7 @@ class ValidateRows(beam.DoFn):
         failed: list[tuple[RowRef, RowError]] = []
         for row in rows:
             try:
-                cases.append(Case(row.ref, validate_row(self._task, row), partition=row.partition))
+                cases.append(case_of(self._task, row, self._adapters))
             except RowError as error:
                 failed.append((row.ref, error))
         if cases:
@@ -41,6 +45,26 @@ class ValidateRows(beam.DoFn):
         outcomes = ((ref.part, dead) for ref, error in failed for dead in fail_row(self._task, ref, error))
         for dead in by_part(outcomes, self._settles):
             yield beam.pvalue.TaggedOutput(DEAD, dead)
+
+
+def case_of(task: AnyTask, row: Row, adapters: Container[str] | None) -> Case:
+    """The row's case, with the adapter that it names: none if its column is null or empty.
+
+    What a row says is data: it is looked up among the names that the run was given, and is never a path.
+
+    Args:
+        adapters: as in `ValidateRows`.
+
+    Raises:
+        RowError: as in `validate_row`, or if there is no such adapter.
+    """
+    record = validate_row(task, row)
+    if adapters is None:
+        return Case(row.ref, record, partition=row.partition)
+    name = row.partition or None
+    if name is not None and name not in adapters:
+        raise RowError(ErrorClass.INVALID_ROW, f"no adapter of the run is called {name[:_NAME_CHARS]!r}")
+    return Case(row.ref, record, adapter=name)
 
 
 def validate_row(task: AnyTask, row: Row) -> Record:

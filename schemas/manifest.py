@@ -30,6 +30,12 @@ class AdapterUse(_Part):
     model_digest: str
 
 
+class RowAdapterUse(AdapterUse):
+    """An adapter that rows named; `calibration` is what their probabilities went through."""
+
+    calibration: "CalibrationUse | None" = None
+
+
 class ModelCard(_Part):
     """What is known of a model by those who offer it, and what was measured of it here.
 
@@ -47,13 +53,17 @@ class ModelCard(_Part):
 
 
 class ModelInfo(_Part):
-    """The model that answered: its name, where from, a digest of its weights, an adapter's included, and its card."""
+    """The model that answered: its name, where from, a digest of its weights, an adapter's included, and its card.
+
+    `adapters` are those that rows could name, by that name; what is said of the model is then said of it without them.
+    """
 
     name: str
     digest: str
     revision: str | None = None
     licence: str | None = None
     adapter: AdapterUse | None = None
+    adapters: dict[str, RowAdapterUse] = Field(default_factory=dict)
     card: ModelCard | None = None
 
 

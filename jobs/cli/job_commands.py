@@ -145,6 +145,7 @@ def _job_command(task: type[AnyTask], reference: str) -> Callable[..., None]:
     ) -> None:
         flags["engine_args"] = parse_engine_args(flags.pop("engine_args") or []) or None
         flags["columns"] = parse_pairs("--column", flags.pop("columns") or []) or None
+        flags["adapters"] = parse_pairs("--adapters", flags.pop("adapters") or []) or None
         flags["budget"] = parse_pairs("--budget", flags.pop("budget") or []) or None
         for name in ("require", "endpoint", "redact_kinds", "redact_regions", "redact_columns", "empty_columns"):
             flags[name] = flags.pop(name) or None

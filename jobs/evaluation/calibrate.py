@@ -116,6 +116,10 @@ def _check_run(compared: Compared, output: Path) -> str:
         raise UsageError(
             f"{output} is a cascade's: its probabilities are of several models", "calibrate a run of one model"
         )
+    if manifest.model.adapters:
+        raise UsageError(
+            f"{output} is of several adapters: each has probabilities of its own", "calibrate a run with one --adapter"
+        )
     if manifest.calibration is not None:
         raise UsageError(
             f"{output} is calibrated already",

@@ -1,6 +1,6 @@
 """A row's questions asked once more, of the store instead of an engine: by the code and the rules of the run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,12 +18,12 @@ from pipeline.errors import RowError, UsageError
 from pipeline.models import Say
 from pipeline.prompts import Recipe, Text, readable
 from pipeline.requests import Prompter, PromptRules
+from pipeline.row_adapters import adapt
 from pipeline.store_index import index_of
 from pipeline.store_parts import read_fingerprints
 from pipeline.task import AnyTask
 from schemas.envelope import ErrorClass
-from schemas.manifest import Manifest
-from schemas.records import Record
+from schemas.manifest import CalibrationUse, Manifest
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Asker:
 
     Attributes:
         config: its settings; a redrive's, where the row is from there.
-        recipe: rebuilt; equal to the run's unless a note says otherwise.
+        recipe: of the row, rebuilt; equal to the run's unless a note says otherwise.
         rules: how prompts are made, with the scope of the store.
     """
 
@@ -53,9 +53,10 @@ def make_asker(manifest: Manifest, recipe_digest: str, say: Say) -> Asker:
     tried: list[Asker] = []
     for redriven in ({}, *(redrive.set for redrive in reversed(manifest.redrives))):
         for alone in reversed(configs_of(change(manifest.config, redriven))):
-            tried.append(_asker(manifest, alone, say))
-            if tried[-1].recipe.digest() == recipe_digest:
-                return tried[-1]
+            for asker in _askers(manifest, alone, say):
+                tried.append(asker)
+                if asker.recipe.digest() == recipe_digest:
+                    return asker
     note = (
         "the prompts below are not surely those of the run: its recipe cannot be rebuilt here "
         f"({recipe_digest}, now {tried[0].recipe.digest()}): task, options, model or Textmill have changed"
@@ -63,7 +64,8 @@ def make_asker(manifest: Manifest, recipe_digest: str, say: Say) -> Asker:
     return replace(tried[0], notes=(*tried[0].notes, note))
 
 
-def _asker(manifest: Manifest, config: JobConfig, say: Say) -> Asker:
+def _askers(manifest: Manifest, config: JobConfig, say: Say) -> Iterator[Asker]:
+    """What asked the rows of no adapter, and those of each adapter that rows could name."""
     inquiry = inquiry_of(config, say, fetches=False)
     model, task, rules = inquiry.model, inquiry.task, inquiry.rules
     recipe = make_recipe(task, model, manifest.recipe["engine"], rules)
@@ -79,7 +81,18 @@ def _asker(manifest: Manifest, config: JobConfig, say: Say) -> Asker:
             notes.append(error.message)
     scope = recipe.scope()
     folder = CompletionFolder.of(config.store, scope)
-    return Asker(config, task, recipe, replace(rules, scope=scope), folder, tuple(notes))
+    plain = Asker(config, task, recipe, replace(rules, scope=scope), folder, tuple(notes))
+    yield plain
+    for one in inquiry.adapters:
+        own = adapt(one, task, model, recipe)
+        used = manifest.model.adapters.get(one.name)
+        changed = used is not None and _digest(used.calibration) != _digest(own.use.calibration)
+        note = f"the calibration of the adapter {one.name} was changed since the run"
+        yield replace(plain, task=own.task, recipe=own.recipe, notes=(*notes, *([note] if changed else ())))
+
+
+def _digest(calibration: CalibrationUse | None) -> str | None:
+    return None if calibration is None else calibration.digest
 
 
 def ask_store(asker: Asker, case: Case) -> tuple[Case, list[Asked]]:
@@ -97,7 +110,7 @@ def ask_store(asker: Asker, case: Case) -> tuple[Case, list[Asked]]:
             break
         answers: dict[str, Answer] = {}
         for question in questions:
-            one, answer = _look_up(asker, prompter, question, number, index.find)
+            one, answer = _look_up(asker, prompter, question, case.adapter, number, index.find)
             asked.append(one)
             answers[question.name] = answer
         truncated = case.truncated or any(one.truncated for one in asked)
@@ -107,10 +120,12 @@ def ask_store(asker: Asker, case: Case) -> tuple[Case, list[Asked]]:
     return case, asked
 
 
-def _look_up(asker: Asker, prompter: Prompter, question: Question, number: int, find: Any) -> tuple[Asked, Answer]:
+def _look_up(
+    asker: Asker, prompter: Prompter, question: Question, adapter: str | None, number: int, find: Any
+) -> tuple[Asked, Answer]:
     num_guarded = prompter.num_guarded
     try:
-        request, truncated = prompter.request(question)
+        request, truncated = prompter.request(question, adapter)
     except RowError as error:
         said = Asked(
             round=number,
@@ -165,15 +180,3 @@ def _part_of(folder: CompletionFolder, fingerprint: bytes) -> str | None:
         except FileNotFoundError:
             continue
     return None
-
-
-def record_of(asker: Asker, values: Mapping[str, Any], ref: Any) -> Record:
-    """The row's record, as the run made it.
-
-    Raises:
-        RowError: if the row is not valid.
-    """
-    from pipeline.elements import Row
-    from pipeline.validation import validate_row
-
-    return validate_row(asker.task, Row(ref, dict(values)))

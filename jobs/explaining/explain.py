@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs.explaining.asking import Asker, ask_store, make_asker, record_of
-from jobs.explaining.explained import Asked, Explained, ResultRow
-from jobs.explaining.rows import Found, find_results, is_input, origins, plain, read_columns, read_values
+from jobs.explaining.asking import Asker, ask_store, make_asker
+from jobs.explaining.explained import Asked, Explained, NamedAdapter, ResultRow
+from jobs.explaining.rows import Found, find_results, is_input, origins, partition_of, plain, read_columns, read_values
 from jobs.redacting import row_redaction
 from jobs.run_output import RunOutput
-from pipeline.elements import Case, Outcome, RowRef
+from pipeline.elements import Outcome, Row, RowRef
 from pipeline.errors import RowError
 from pipeline.models import Say
 from pipeline.outcomes import fail_row, settle_case
 from pipeline.redaction import HiddenBatch
+from pipeline.validation import case_of
 from schemas.envelope import ERROR_COLUMN, META_COLUMN, NOTICE_COLUMN, REASONING_COLUMN, STATUS_COLUMN, Status
 from schemas.manifest import MANIFEST_NAME
 from schemas.results import CHECKS_COLUMN
@@ -50,9 +51,10 @@ def _explain_row(run: RunOutput, asker: Asker, wanted: str, found: list[Found]) 
     values = read_values(manifest, hidden.batch)
     ref = RowRef(0, 0)
     asked: list[Asked] = []
+    adapter = partition_of(manifest, found[0].batch, asker.config.adapter_column)
     try:
-        record = record_of(asker, values, ref)
-        case, asked = ask_store(asker, Case(ref, record))
+        case = case_of(asker.task, Row(ref, dict(values), adapter), asker.rules.adapters)
+        case, asked = ask_store(asker, case)
         outcomes = list(settle_case(asker.task, case, frozenset(asker.config.require)))
     except RowError as error:
         outcomes = list(fail_row(asker.task, ref, error))
@@ -66,7 +68,8 @@ def _explain_row(run: RunOutput, asker: Asker, wanted: str, found: list[Found]) 
         id=wanted,
         run_id=manifest.run_id,
         task=manifest.task,
-        model=manifest.model.model_dump(),
+        model=manifest.model.model_dump(exclude={"adapters"}),
+        adapter=_adapter(asker, adapter),
         recipe=own[0].batch.column(META_COLUMN).to_pylist()[0]["recipe"],
         store=asker.folder.path,
         manifest=str(run.folder / MANIFEST_NAME),
@@ -77,6 +80,11 @@ def _explain_row(run: RunOutput, asker: Asker, wanted: str, found: list[Found]) 
         notes=list(asker.notes),
     )
     return told, len(own)
+
+
+def _adapter(asker: Asker, name: str | None) -> NamedAdapter | None:
+    digest = (asker.rules.adapters or {}).get(name or "")
+    return NamedAdapter(name=name, folder=asker.config.adapters[name], digest=digest) if name and digest else None
 
 
 def _result(found: Found, outcome: Outcome | None, inputs: set[str]) -> ResultRow:

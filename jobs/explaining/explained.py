@@ -72,10 +72,19 @@ class Origin(_Part):
     note: str | None = None
 
 
+class NamedAdapter(_Part):
+    """The adapter that the row named and was answered with; `digest` is of its weights."""
+
+    name: str
+    folder: str
+    digest: str
+
+
 class Explained(_Part):
     """All about one row of a run.
 
     Attributes:
+        adapter: null: the model as it is, or as the run used it for all rows.
         origins: where it may have been read from: several if ids are not unique.
         read: the columns that the task read, by record field, without the personal data that it did not read.
         notes: what could not be rebuilt, and why.
@@ -85,6 +94,7 @@ class Explained(_Part):
     run_id: str
     task: str
     model: dict[str, Any]
+    adapter: NamedAdapter | None = None
     recipe: str
     store: str
     manifest: str

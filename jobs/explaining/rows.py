@@ -14,6 +14,7 @@ from jobs.run_output import RunOutput
 from pipeline.columns import as_binary, is_text
 from pipeline.errors import RunError, UsageError, first_line
 from pipeline.layout import LETTER_FIELDS
+from pipeline.rows import partition_values
 from pipeline.survey import READ_ERRORS, open_parquet
 from pipeline.tables import batches, rows_at
 from pipeline.text_values import plain_values
@@ -75,6 +76,14 @@ def read_columns(manifest: Manifest, batch: pa.RecordBatch) -> pa.RecordBatch:
 def read_values(manifest: Manifest, batch: pa.RecordBatch) -> dict[str, Any]:
     """The first row of `read_columns`, by record field."""
     return {field: plain_values(batch, column)[0] for field, column in manifest.columns.items()}
+
+
+def partition_of(manifest: Manifest, batch: pa.RecordBatch, column: str | None) -> str | None:
+    """What the first row of a batch of results has in a column of the input, as text; None without a column."""
+    if column is None:
+        return None
+    name = ID_COLUMN if column == manifest.id_column else manifest.renamed_columns.get(column, column)
+    return partition_values(batch, name)[0]
 
 
 def is_input(manifest: Manifest, output: Path) -> set[str]:

@@ -26,6 +26,8 @@ def print_explained(console: Console, told: Explained, whole: bool) -> None:
     for name, value in told.read.items():
         _line(console, name, _shown(value, whole))
     _line(console, "run", f"{told.run_id}: {told.task} by {_model(told.model)}, recipe {told.recipe}")
+    if told.adapter:
+        _line(console, "adapter", f"{told.adapter.name}: {told.adapter.folder}, digest {told.adapter.digest[:12]}")
     for note in told.notes:
         _line(console, "note", note)
     for number, one in enumerate(told.asked, 1):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from jobs.prepare import Prepared
 from pipeline.decoding import Choice
-from pipeline.elements import Case, Request, Row
+from pipeline.elements import Request, Row
 from pipeline.errors import RowError
 from pipeline.prompts import Text
 from pipeline.requests import Prompter
@@ -16,7 +16,7 @@ from pipeline.rows import read_rows
 from pipeline.store_index import index_of
 from pipeline.text.languages.detection import detect
 from pipeline.tokens import encode_all
-from pipeline.validation import validate_row
+from pipeline.validation import case_of
 
 MEASURED = 500
 """So many requests, drawn at random, are tokenised."""
@@ -76,7 +76,7 @@ def count_requests(prepared: Prepared, most_rows: int, seed: int = 0) -> Counted
     counted = Counted(one_in=max(1, -(-prepared.rows // most_rows)))
     prompter = Prompter(plan.rules)
     asked: dict[bytes, Request] = {}
-    for row in (row for part in plan.parts for row in read_rows(part, plan.columns, redaction=plan.redaction)):
+    for row in (row for part in plan.parts for row in read_rows(part, plan.columns, plan.partition, plan.redaction)):
         counted.rows += 1
         is_chosen = _digest(row) % counted.one_in == 0
         if is_drawn := draw.random() * counted.one_in < 1:
@@ -91,21 +91,22 @@ def count_requests(prepared: Prepared, most_rows: int, seed: int = 0) -> Counted
 
 
 def _digest(row: Row) -> int:
-    return zlib.crc32(b"\0".join(v if isinstance(v, bytes) else repr(v).encode() for v in row.values.values()))
+    values = [*row.values.values(), *([row.partition] if row.partition else [])]
+    return zlib.crc32(b"\0".join(v if isinstance(v, bytes) else repr(v).encode() for v in values))
 
 
 def _ask(prepared: Prepared, prompter: Prompter, row: Row, counted: Counted) -> list[Request]:
     """The requests of a row's first round; what becomes of the row is counted."""
     task = prepared.plan.task
     try:
-        case = Case(row.ref, validate_row(task, row))
+        case = case_of(task, row, prepared.plan.rules.adapters)
     except RowError as error:
         counted.failed[str(error.error_class)] += 1
         return []
     requests, failures, is_cut = [], [], False
     for question in task.ask(case.record, case.answers):
         try:
-            request, truncated = prompter.request(question)
+            request, truncated = prompter.request(question, case.adapter)
         except RowError as error:
             failures.append(str(error.error_class))
             continue

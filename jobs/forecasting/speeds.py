@@ -77,6 +77,7 @@ def experience(prepared: Prepared, config: JobConfig, least_sent: int) -> Experi
         least_sent: runs that sent fewer requests say nothing.
     """
     scope, recipe, host = prepared.recipe.scope(), prepared.recipe.digest(), this_host()
+    scope += "+adapters" if prepared.recipe.adapters else ""
     entries = [
         entry
         for entry in read_history(config.store)

@@ -56,6 +56,8 @@ def probe(config: JobConfig, file: Path | None, resampling: Resampling, now: dat
         "redact_columns": (),
         "empty_columns": (),
         "cascade_by": None,
+        "adapter_column": None,
+        "adapters": {},
     }
     manifest = run_job(config.model_copy(update=whole), terminal)
     found = measured(variants, RunOutput(output, manifest), resampling, now)

@@ -81,6 +81,7 @@ class EngineNeeds:
             0: it is not one.
         request_seconds: how long a request may take from submission to answer.
         arguments: the engine's own arguments, by its own names.
+        adapters: folders of those that requests may ask for, by name.
     """
 
     run_id: str
@@ -89,3 +90,4 @@ class EngineNeeds:
     reasoning_tokens: int = 0
     request_seconds: float = 3600.0
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    adapters: Mapping[str, str] = field(default_factory=dict)

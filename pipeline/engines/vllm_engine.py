@@ -1,4 +1,4 @@
-"""vLLM in this process. With `cpu_kernels` and `vllm_server` the only module that imports vllm, once it is needed.
+"""vLLM in this process. With `cpu_kernels`, `cpu_lora` and `vllm_server` the only one to import vllm, once needed.
 
 Source of the settings: measured on two CPU cores (README, "Why it is built this way"); every one of them can be
 overridden by name.
@@ -17,6 +17,7 @@ from pipeline.decoding import Choice, Decoding, FreeText, Json
 from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import Answered, EngineNeeds
 from pipeline.engines.cpu_kernels import register_cpu_kernels
+from pipeline.engines.lora import lora_arguments
 from pipeline.errors import EngineDied, RunError, UsageError, one_line
 from pipeline.tokens import ModelTokenizer, encode_all, load_tokenizer
 from schemas.envelope import ErrorClass
@@ -39,6 +40,9 @@ SPEED_ARGUMENTS = frozenset(
         "gpu_memory_utilization",
         "ir_op_priority",
         "kv_cache_memory_bytes",
+        "max_cpu_loras",
+        "max_lora_rank",
+        "max_loras",
         "max_num_batched_tokens",
         "max_num_seqs",
         "pipeline_parallel_size",
@@ -137,12 +141,17 @@ def make_ready(needs: EngineNeeds) -> dict[str, Any]:
 
 
 def engine_arguments(needs: EngineNeeds, on_cpu: bool) -> dict[str, Any]:
-    """vLLM's arguments for a job: what the device and the job call for, then what the user said."""
+    """vLLM's arguments for a job: what the device and the job call for, then what the user said.
+
+    Raises:
+        UsageError: if adapters cannot be served like that.
+    """
     chosen: dict[str, Any] = {
         "model": needs.model_folder,
         "max_model_len": needs.context_tokens,
         "dtype": "bfloat16" if on_cpu else "auto",
         "disable_log_stats": True,
+        **lora_arguments(needs.adapters.values()),
     }
     if on_cpu:
         chosen["max_num_seqs"] = _MAX_NUM_SEQS
@@ -153,7 +162,14 @@ def engine_arguments(needs: EngineNeeds, on_cpu: bool) -> dict[str, Any]:
         # vLLM 0.32 dies on the CPU when the prompt of a request with a seed is computed in chunks: it rewinds the
         # request's generator, which only CUDA's generators can do.
         chosen |= {"enable_chunked_prefill": False, "max_num_batched_tokens": max(4096, needs.context_tokens)}
-    return chosen | dict(needs.arguments)
+    arguments = chosen | dict(needs.arguments)
+    if needs.adapters and on_cpu:
+        if not arguments["enforce_eager"]:
+            raise UsageError("adapters by row are not for a compiled model on a CPU", "leave out enforce_eager=false")
+        from pipeline.engines.cpu_lora import serve_masked
+
+        serve_masked()
+    return arguments
 
 
 def kv_cache_bytes() -> int:
@@ -204,6 +220,7 @@ class VllmEngine:
         self._params = lru_cache(maxsize=4096)(self._make_params)
         self._label_ids = lru_cache(maxsize=4096)(lambda choice: label_ids(choice, self._tokenizer))
         self._engine = self._start()
+        self._adapters = self._load_adapters()
         self._parser = reasoning_parser(needs)
 
     def _start(self) -> Any:
@@ -217,6 +234,20 @@ class VllmEngine:
             return LLMEngine.from_engine_args(EngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS)
         except Exception as error:
             raise RunError(f"vLLM did not start: {one_line(error)}", "the log file has vLLM's own words") from error
+
+    def _load_adapters(self) -> dict[str, Any]:
+        """vLLM's words for each adapter, by its name; all of them are loaded now, for a broken one spares nothing."""
+        from vllm.lora.request import LoRARequest
+
+        folders = self._needs.adapters.items()
+        adapters = {name: LoRARequest(name, number, folder) for number, (name, folder) in enumerate(folders, 1)}
+        for name, one in adapters.items():
+            try:
+                self._engine.add_lora(one)
+            except Exception as error:
+                self.close()
+                raise RunError(f"vLLM does not take the adapter {name}: {one_line(error)}") from error
+        return adapters
 
     @property
     def window(self) -> int:
@@ -236,7 +267,8 @@ class VllmEngine:
         key, self._next = str(self._next), self._next + 1
         prompt = tokens_input(encode_all(self._tokenizer, request.segments))
         try:
-            self._engine.add_request(key, prompt, self._params(request.decoding))
+            lora = None if request.adapter is None else self._adapters[request.adapter]
+            self._engine.add_request(key, prompt, self._params(request.decoding), lora_request=lora)
             self._in_flight[key] = request
         except (VLLMClientError, ValueError, UsageError) as error:
             failure = Failure(ErrorClass.REQUEST_REJECTED, one_line(error), attempts=1)
