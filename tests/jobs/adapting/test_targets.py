@@ -30,7 +30,7 @@ def test_a_rating_that_is_no_number_leaves_its_row_out(rating: str) -> None:
         find_task("sentiment"), {"labels": ["positive", "neutral", "negative"]}, None, Model("m", None, "m")
     )
     teacher = Teacher(task, RULES, tokenizer=None, end=0)
-    found, left = read_rows(task, teacher, rows, columns, {"text": "text"})
+    found, left = read_rows(teacher, rows, columns, {"text": "text"})
     assert [(gold.key, gold.label, gold.rating) for gold in found] == [("Two", "negative", -1.5)]
     assert left == {"a rating that is no number": 1}
     assert columns.end == 2
@@ -68,7 +68,7 @@ def test_labels_that_the_task_does_not_have_leave_their_row_out_where_several_ap
         find_task("classify"), {"label": ["late", "broken", "3"], "multi": True}, None, Model("m", None, "m")
     )
     teacher = Teacher(task, RULES, tokenizer=None, end=0)
-    found, left = read_rows(task, teacher, rows, find_columns(dict.fromkeys(rows[0]), {}, rows), {"text": "text"})
+    found, left = read_rows(teacher, rows, find_columns(dict.fromkeys(rows[0]), {}, rows), {"text": "text"})
     applies = [{name for name, shares in gold.targets.items() if shares == {"yes": 1.0}} for gold in found]
     assert applies == [{"late", "broken"}, {"late"}, set(), {"3"}]
     assert left == {"a label that the task does not have": 3, "no answer": 2}
