@@ -83,6 +83,7 @@ def test_merged_it_answers_as_it_was_judged(adapter: Path, gold: Path, tiny: Pat
 
     lectures = prepare_lectures(asked(gold, tiny, adapter), Terminal(io.StringIO()))
     assert lectures.teacher.rules.guard
+    assert lectures.teacher.rules.truncate
     unseen = lectures.teacher.lessons(lectures.parts[2])
     judged = Learner(adapted.folder, SETTINGS, 1).judge(unseen, lambda by: None, adapted=False)
     assert judged.loss == pytest.approx(read_card(adapter).after["loss"].value, rel=1e-4)

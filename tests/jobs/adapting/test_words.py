@@ -83,6 +83,7 @@ def test_a_job_asks_what_was_trained_on(translator: tuple[Path, str], references
     job = inquiry_of(config, lambda _: None)
     assert (job.model.calibrations, job.task.options.to) == ({}, ("sw",))
     lectures = prepare_lectures(asked(references, tiny_chat, out), Terminal(io.StringIO()))
+    assert not lectures.teacher.rules.truncate
     unseen, tokenizer, prompter = lectures.parts[2], load_tokenizer(tiny_chat), Prompter(job.rules)
     lessons = lectures.teacher.lessons(unseen)
     for row, lesson in zip(unseen, lessons, strict=True):
