@@ -31,7 +31,7 @@ class TrainingSettings(_Part):
         balance: how far rare labels are made to count as much as frequent ones: 0 not at all, 1 fully; None: half, and
             nothing to balance where rows have no label each.
         held_out: share of the rows that are not trained on; half of it for stopping and calibration, half for figures.
-        tokens_at_once: bounds memory.
+        tokens_at_once: bounds memory: tokens of one sequence, beside those that its questions begin with in common.
         seed: of the split, the order and the first weights.
     """
 

@@ -16,6 +16,7 @@ from pipeline.errors import UsageError
 from pipeline.models import Model
 from pipeline.prompts import Chat
 from pipeline.requests import Prompter, PromptRules
+from pipeline.task import AnyTask
 from schemas.adapter import AdapterCard
 
 RULES = PromptRules(None, "", 2048, 0, truncate=True)
@@ -80,6 +81,18 @@ def test_a_struct_is_learnt_as_json() -> None:
     answer = {"name": "Zoë", "count": None, "tags": ["a"]}
     assert json.loads(columns.target(question, {"gold_answer": answer})) == answer
     assert columns.target(question, {"gold_answer": "in words"}) == "in words"
+
+
+def test_how_words_are_drawn_is_no_other_prompt() -> None:
+    def generate(**options: object) -> AnyTask:
+        return make_task(find_task("generate"), options, None, Model("m", None, "m"))
+
+    rules = PromptRules(None, "", 8192, 0, truncate=True)
+    digests = prompt_digests(generate(), Prompter(rules))
+    card = AdapterCard.model_construct(task_version=generate().version, prompts=digests)
+    refuse_other_prompts(card, generate(variants=2, temperature=0.9), Prompter(rules))
+    with pytest.raises(UsageError, match="other prompts"):
+        refuse_other_prompts(card, generate(language="de"), Prompter(rules))
 
 
 def test_an_adapter_is_refused_where_none_of_its_questions_is_asked() -> None:
