@@ -122,9 +122,14 @@ def _told_by_gold(task: type[AnyTask], asked: FineTuning, rows: list[dict[str, A
     if task.name == "sentiment":
         labelled = find_columns(dict.fromkeys(rows[0]), asked.columns, rows).label is not None
         return {} if labelled else {"labels": list(RATED_LABELS)}
-    if "to" in task.options_model.model_fields and (languages := {row[LANGUAGE] for row in rows if row.get(LANGUAGE)}):
-        return {"to": sorted(languages)}
-    return {}
+    translates = LANGUAGE in task.result.model_fields and "to" in task.options_model.model_fields
+    if not translates or "to" in asked.options:
+        return {}
+    languages = {str(row[LANGUAGE]) for row in rows if row.get(LANGUAGE)}
+    if not languages:
+        hint = f"""add a column {LANGUAGE}, or give --option 'to=["es"]'"""
+        raise UsageError("it is not said which language the references are in", hint)
+    return {"to": sorted(languages)}
 
 
 def _teacher(task: AnyTask, model: Model, folder: Path) -> Teacher:

@@ -15,7 +15,9 @@ from schemas.evaluation import Figure
 
 
 def finetune(
-    gold: Annotated[Path, typer.Argument(help="Parquet, or CSV of `textmill uncertain` that is filled in.")],
+    gold: Annotated[
+        Path, typer.Argument(help="Parquet or CSV, such as `textmill uncertain` writes, with the right answers.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the adapter.")],
     task: Annotated[str, typer.Option(help="A task's name, or FILE.py:NAME.")] = "sentiment",
     model: Annotated[str, typer.Option(help="Catalogue name, model folder, or Hugging Face id.")] = "qwen2.5-0.5b",

@@ -73,7 +73,9 @@ def test_the_card_says_what_there_is_of_words_and_nothing_else(translator: tuple
     assert not (out / CALIBRATION_NAME).exists()
 
 
-def test_a_job_asks_what_was_trained_on(translator: tuple[Path, str], references: Path, tiny_chat: Path) -> None:
+def test_a_job_asks_what_was_trained_on_and_answers_as_it_was_judged(
+    translator: tuple[Path, str], references: Path, tiny_chat: Path
+) -> None:
     from jobs.adapting.learner import Learner
     from jobs.adapting.lectures import prepare_lectures
     from jobs.adapting.written import write
@@ -99,15 +101,17 @@ def test_a_job_asks_what_was_trained_on(translator: tuple[Path, str], references
     assert together == [write(merged, [one], lectures.teacher.end, False, lambda by: None)[0] for one in lessons]
     assert any(together)
 
-
-def test_another_language_is_another_prompt(translator: tuple[Path, str]) -> None:
-    def job(*languages: str) -> Any:
-        base = {"task": "translate", "inputs": ["a"], "output": "out", "adapter": str(translator[0])}
-        return inquiry_of(merge(base, {}, {"options": {"to": languages}}), lambda _: None)
-
-    assert job("sw", "de").task.options.to == ("sw", "de")
+    more = inquiry_of(config.model_copy(update={"options": {"to": ("sw", "de")}}), lambda _: None)
+    assert more.task.options.to == ("sw", "de")
     with pytest.raises(UsageError, match="other prompts"):
-        job("de")
+        inquiry_of(config.model_copy(update={"options": {"to": ("de",)}}), lambda _: None)
+
+
+def test_a_language_that_is_not_said_is_asked_for(tiny_chat: Path, tmp_path: Path) -> None:
+    write_cells(tmp_path / "gold.csv", ["text", "reference"], [{"text": "One", "reference": "Uno"}])
+    options = ["--task", "translate", "--model", str(tiny_chat), "--out", str(tmp_path / "adapter")]
+    exit_code, _, error = invoke("finetune", str(tmp_path / "gold.csv"), *options)
+    assert (exit_code, "not said which language" in error) == (2, True)
 
 
 def test_words_have_no_labels_to_balance(references: Path, tiny_chat: Path, tmp_path: Path) -> None:
