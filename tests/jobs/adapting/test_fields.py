@@ -9,6 +9,7 @@ import pytest
 from jobs.adapting.ending import end_token
 from jobs.adapting.fields import GoldFields, find_gold
 from jobs.adapting.lessons import Teacher, read_rows
+from jobs.adapting.written import MOST_ROWS, draw_samples
 from jobs.inquiry import make_task
 from jobs.tasks import find_task
 from pipeline.errors import UsageError
@@ -155,6 +156,17 @@ def test_what_a_task_reads_is_no_answer() -> None:
     task = make_task(find_task("generate"), {}, None, Model("m", None, "m"))
     row = {"title": "Lamp", "facts": "7 watt", "body": "A lamp."}
     assert find_gold(task, {}, [row], ["title", "facts"]) == GoldFields({"body": "body"})
+
+
+def test_free_text_of_a_few_rows_is_written_and_json_is_not() -> None:
+    rows = [{"text": f"Line {i}\nand line", "reference": f"Zeile {i}\nund Zeile"} for i in range(MOST_ROWS + 9)]
+    teacher, found, _ = teach("translate", rows, to=["de"], source="en")
+    samples = draw_samples(teacher, found, seed=1)
+    assert (samples.num_rows, len(samples.lessons)) == (MOST_ROWS, 2 * MOST_ROWS)
+    for lesson, reference in zip(samples.lessons, samples.references, strict=True):
+        assert bytes(lesson.answer[:-1]).decode() == reference
+    teacher, found, _ = teach("generate", [{**LAMP, "gold_title": "Lamp", "gold_body": "It shines."}])
+    assert draw_samples(teacher, found, seed=1).num_rows == 0
 
 
 def test_an_answer_ends_as_turns_of_the_model_do(tiny: Path, tiny_chat: Path) -> None:
