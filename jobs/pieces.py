@@ -4,9 +4,12 @@ All of it is remembered, for it is asked for again and again while a row is at w
 round.
 """
 
+import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from pipeline.text.languages import Detected, detect, is_language, normal_code
+from pipeline.text.spans import LINE_BREAK
 from pipeline.text.splitting import Piece, split_text
 
 AUTO = "auto"
@@ -52,3 +55,30 @@ def surely_not_in(text: str, code: str) -> bool:
     """Whether there is no doubt that a text is in another language."""
     found = detect(text)
     return found.confidence >= _SURE and found.language != code and is_language(text, code) is False
+
+
+def aligned(pieces: Sequence[Piece], reference: str) -> list[str] | None:
+    """What a translation of the whole text has for each piece to translate; None if that cannot be told for certain.
+
+    It can where what is copied (line breaks, marks of lists, code) stands in the reference too, white space aside, and
+    no line was cut: where in the reference the first of two sentences ends, nobody has said.
+    """
+    pattern, glue = "", "\n"
+    for piece in pieces:
+        if not piece.translate:
+            glue += LINE_BREAK.sub("\n", piece.text)
+            continue
+        if "\n" not in glue:
+            return None
+        pattern, glue = pattern + _copied(glue) + r"(\S(?:[^\n]*\S)?)", ""
+    pattern += _copied(glue + "\n")
+    found = re.fullmatch(pattern, "\n" + LINE_BREAK.sub("\n", reference).strip() + "\n")
+    return None if found is None else list(found.groups())
+
+
+def _copied(glue: str) -> str:
+    """A pattern for what is copied, however much white space is where it has some."""
+    parts = re.split(r"(\s+)", glue)
+    return "".join(
+        (r"[^\S\n]*\n\s*" if "\n" in part else r"[^\S\n]*") if part.isspace() else re.escape(part) for part in parts
+    )

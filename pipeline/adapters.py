@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock
 from pydantic import ValidationError
 
-from pipeline.decoding import Decoding, describe
+from pipeline.decoding import Choice, Decoding, FreeText, Json, describe
 from pipeline.errors import RunError, UsageError, first_line
 from pipeline.models import Model, Say, models_folder
 from pipeline.prompts import fingerprint
@@ -63,16 +63,27 @@ def adapted_digest(model_digest: str, adapter: str) -> str:
 
 
 def prompt_digests(task: AnyTask, prompter: Prompter) -> dict[str, str]:
-    """Question name → digest of its rendered prompt and decoding, for the task's first example."""
-    found = {}
-    for question in task.questions(task.examples()[0].record):
-        request, _ = prompter.request(question)
-        found[question.name] = fingerprint(_named(question.decoding), request.segments, question.decoding).hex()
+    """Question name → digest of its rendered prompt and kind of answer, for the first example of the task that has it.
+
+    How words are drawn, and how many, is no part of it: what a model was trained on does not depend on that.
+    """
+    found: dict[str, str] = {}
+    for question in (q for example in task.examples() for q in task.questions(example.record)):
+        if question.name not in found:
+            request, _ = prompter.request(question)
+            kind = _kind(question.decoding)
+            found[question.name] = fingerprint(str(describe(kind)["kind"]), request.segments, kind).hex()
     return found
 
 
-def _named(decoding: Decoding) -> str:
-    return str(describe(decoding)["kind"])
+def _kind(decoding: Decoding) -> Decoding:
+    match decoding:
+        case Choice():
+            return decoding
+        case Json(schema=schema):
+            return Json(schema, 0)
+        case FreeText():
+            return FreeText(0)
 
 
 def with_adapter(base: Model, folder: Path, card: AdapterCard, task: str, say: Say) -> Model:
@@ -119,9 +130,10 @@ def refuse_other_prompts(card: AdapterCard, task: AnyTask, prompter: Prompter, n
         name: of the adapter, where there are several.
 
     Raises:
-        UsageError: if a question that it was trained on is asked in other words, with other labels, or not at all.
+        UsageError: if a question that it was trained on is asked in other words or with other labels, or none is asked.
     """
-    if task.version != card.task_version or not card.prompts.items() <= prompt_digests(task, prompter).items():
+    asked = {name: digest for name, digest in prompt_digests(task, prompter).items() if name in card.prompts}
+    if task.version != card.task_version or not asked or not asked.items() <= card.prompts.items():
         raise UsageError(
             f"the adapter {name + ' ' if name else ''}was trained on other prompts or labels",
             "leave out the options and --prompt-form that change the prompt, or train one for them",

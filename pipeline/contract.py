@@ -89,6 +89,23 @@ def reads_its_examples(task: AnyTask) -> None:
                 _hold(not unknown, f"checks that the task does not list: {unknown}")
 
 
+def teaches_what_it_reads(task: AnyTask) -> None:
+    """What a model is to be trained on for a result is read as that result (tasks with `taught`)."""
+    for example in task.examples():
+        answers = example_answers(task, example)
+        names = {question.name for question in task.questions(example.record)}
+        for index in range(len(task.branches(example.record))):
+            gold = _taught(task, task.parse(example.record, index, answers))
+            wanted = task.wanted_answers(example.record, index, gold)
+            _hold(set(wanted) <= names, f"it wants answers to what it does not ask: {set(wanted) - names}")
+            again = {
+                **answers,
+                **{name: Completion(text, None, 1, 0, 1, "stop", "run") for name, text in wanted.items()},
+            }
+            read = _taught(task, task.parse(example.record, index, again))
+            _hold(read == gold, f"what it wants is read as {read}, not as {gold}")
+
+
 def raises_row_errors_only(task: AnyTask, rounds: int = 60, seed: int = 0) -> None:
     """Whatever a model answers is a valid result or a `RowError`, and every result of a row is settled once."""
     draw = random.Random(seed)  # noqa: S311 - the draw is not a secret
@@ -123,6 +140,7 @@ CHECKS: Mapping[str, Callable[[AnyTask], None]] = {
     "marks row text": marks_row_text,
     "asks the same way twice, and comes to an end": asks_the_same_twice,
     "reads its examples": reads_its_examples,
+    "teaches what it reads": teaches_what_it_reads,
     "raises nothing but RowError, whatever the answer": raises_row_errors_only,
 }
 """All of them, by what they say."""
@@ -139,6 +157,10 @@ def example_answers(task: AnyTask, example: Example[Any]) -> dict[str, Answer]:
                 jsonschema.validate(json.loads(text), json.loads(question.decoding.schema))
             answers[question.name] = _completion(text, question.decoding)
     return answers
+
+
+def _taught(task: AnyTask, result: Result) -> dict[str, Any]:
+    return {name: value for name, value in result.model_dump().items() if name in task.taught}
 
 
 def _hold(what: bool, otherwise: str) -> None:

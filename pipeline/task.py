@@ -87,6 +87,7 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         calibrated_questions: names of those whose answers a calibration is about (`pipeline.calibration`).
         calibration: what its probabilities are to go through, set before a run.
         adapted: the options that a model does with that was trained on the task: no examples in the prompt, say.
+        taught: the result's fields whose right values tell what the answers should have been (`wanted_answers`).
         may_guard: its texts may be read without what gives the model orders: where they are judged, not where all of a
             text counts, or a customer's request could be taken for an order.
     """
@@ -103,6 +104,7 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
     calibrated_questions: ClassVar[tuple[str, ...]] = ()
     calibration: Calibration | None = None
     adapted: ClassVar[Mapping[str, Any]] = {}
+    taught: tuple[str, ...] = ()
     may_guard: ClassVar[bool] = False
 
     def __init__(self, options: OptionsT, form: str) -> None:
@@ -147,6 +149,21 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         Raises:
             RowError: if they mean none (`invalid_answer`). Nothing else may be raised.
         """
+
+    def wanted_answers(self, record: RecordT, index: int, gold: Mapping[str, Any]) -> Mapping[str, str]:
+        """The answers that a right result would be parsed from: `parse` the other way round, to train a model on.
+
+        Args:
+            index: which of the row's results (`branches`).
+            gold: fields of `taught`, as far as they are known, with their right values, which may be None.
+
+        Returns:
+            By the names of `questions`; nothing where the gold does not say.
+
+        Raises:
+            RowError: if the gold cannot be an answer; the message is a noun phrase, the same for all rows of its kind.
+        """
+        return {}
 
     @property
     def judges(self) -> bool:

@@ -66,6 +66,10 @@ class ModelTokenizer:
         """The text of one token."""
         return str(self._texts.decode([token], skip_special_tokens=False))
 
+    def decode_all(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, without control tokens."""
+        return str(self._texts.decode(list(tokens), skip_special_tokens=True))
+
     def cut(self, text: str, max_tokens: int) -> str:
         """The longest beginning of `text` that fits into `max_tokens`, by whole tokens."""
         start = text[: max_tokens * _CHARS_PER_TOKEN]

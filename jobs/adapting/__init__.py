@@ -1,1 +1,1 @@
-"""Fine-tuning: a model adapted to a team's own labels, and the rows worth labelling next."""
+"""Fine-tuning: a model adapted to a team's own labels and texts, and the rows worth labelling next."""

@@ -1,4 +1,4 @@
-"""What training did, on rows it has not seen: figures with intervals, and a calibration."""
+"""What training did, on rows it has not seen: figures with intervals, and of a choice a calibration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ import numpy as np
 
 from jobs.adapting.learner import Judged
 from jobs.adapting.lessons import GoldRow
-from jobs.evaluation.bootstrap import Floats, Resampling, mean_of
+from jobs.adapting.packing import Lesson
+from jobs.evaluation.bootstrap import Floats, Ints, Resampling, Statistic, ratio
 from jobs.evaluation.calibrate import FitRows, errors_of, fit_rows
 from jobs.evaluation.labels import Labelled
 from jobs.evaluation.ratings import Rated, Scale
@@ -17,37 +18,49 @@ from schemas.calibration import Calibration, LabelCalibration
 from schemas.evaluation import Figure
 
 
+def loss_figures(lessons: Sequence[Lesson], judged: Judged, resampling: Resampling) -> dict[str, Figure]:
+    """The loss of the answers' tokens, and of answers in words the perplexity; rows are resampled, not tokens."""
+    num_rows = max(lesson.row for lesson in lessons) + 1
+    rows = [lesson.row for lesson in lessons]
+    losses = np.bincount(rows, judged.losses, num_rows)
+    tokens = np.bincount(rows, [lesson.weight for lesson in lessons], num_rows)
+
+    def loss(weights: Floats) -> Floats:
+        return ratio(weights @ losses, weights @ tokens)
+
+    about = {"loss": "mean negative log-probability of the answers' tokens"}
+    statistics: dict[str, Statistic] = {"loss": loss}
+    if any(lesson.answer for lesson in lessons):
+        about["perplexity"] = "exp of the loss: 1 is certain of every token"
+        statistics["perplexity"] = lambda weights: np.exp(loss(weights))
+    figures = {name: resampling.figure(of, num_rows, about[name], False) for name, of in statistics.items()}
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
 @dataclass(frozen=True)
 class Answered:
-    """Rows of gold, and what a model makes of them.
+    """Rows of gold with a label each, and how probable a model finds the labels.
 
     Attributes:
         rows: they.
-        judged: what it makes of their lessons.
-        labels: the names of a choice's labels; empty for answers in words or several questions a row.
+        p: shape (rows, labels).
+        labels: their names.
         end: of the rating scale.
     """
 
     rows: Sequence[GoldRow]
-    judged: Judged
+    p: Floats
     labels: tuple[str, ...]
     end: float
 
     def figures(self, resampling: Resampling) -> dict[str, Figure]:
-        """Labels and ratings where there are any; the loss of the answers."""
-        judged = self.judged
-        about = "mean negative log-probability of the answers' tokens"
-        loss = resampling.figure(mean_of(judged.losses), len(judged.losses), about, higher_is_better=False)
-        found = {} if loss is None else {"loss": loss}
-        if judged.p is None or not self.labels:
-            return found
+        """Of labels, and of ratings where there are any."""
         everywhere = np.ones(len(self.rows), np.bool_)
-        gold = np.array([self.labels.index(row.label) for row in self.rows], np.int64)
-        labelled = Labelled(self.labels, everywhere, gold, judged.p.argmax(axis=1).astype(np.int64), judged.p)
-        found |= labelled.figures(resampling)
+        labelled = Labelled(self.labels, everywhere, self._gold, self.p.argmax(axis=1).astype(np.int64), self.p)
+        found = labelled.figures(resampling)
         if (ratings := self.ratings) is not None:
             scale = Scale(-self.end, self.end, 0.5)
-            rated = Rated(everywhere, scale.to_ratings(self._scores(judged.p)), ratings, scale)
+            rated = Rated(everywhere, scale.to_ratings(self._scores()), ratings, scale)
             found |= rated.figures(resampling)
         return found
 
@@ -57,24 +70,19 @@ class Answered:
         ratings = np.array([row.rating for row in self.rows])
         return ratings if np.isfinite(ratings).all() and {"positive", "negative"} <= set(self.labels) else None
 
-    def fit_rows(self) -> FitRows | None:
-        """What a calibration is fitted on, or judged by; None without a choice."""
-        if self.judged.p is None or not self.labels:
-            return None
+    def fit_rows(self) -> FitRows:
+        """What a calibration is fitted on, or judged by."""
         numbers = np.arange(len(self.labels))
-        return FitRows(
-            self.labels,
-            self.judged.p,
-            self.labels,
-            numbers,
-            np.array([self.labels.index(row.label) for row in self.rows], np.int64),
-            np.array([row.key for row in self.rows], np.object_),
-            self.ratings,
-            (-self.end, self.end),
-        )
+        keys = np.array([row.key for row in self.rows], np.object_)
+        scale = (-self.end, self.end)
+        return FitRows(self.labels, self.p, self.labels, numbers, self._gold, keys, self.ratings, scale)
 
-    def _scores(self, p: Floats) -> Floats:
-        found: Floats = p[:, self.labels.index("positive")] - p[:, self.labels.index("negative")]
+    @property
+    def _gold(self) -> Ints:
+        return np.array([self.labels.index(row.label) for row in self.rows], np.int64)
+
+    def _scores(self) -> Floats:
+        found: Floats = self.p[:, self.labels.index("positive")] - self.p[:, self.labels.index("negative")]
         return found
 
 
@@ -92,9 +100,9 @@ class Whose:
 
 
 def calibration_of(stopping: Answered, reporting: Answered, whose: Whose, now: datetime) -> Calibration | None:
-    """Fitted on the rows for stopping, its errors are those on the rows for reporting; None without a choice."""
+    """Fitted on the rows for stopping, its errors are those on the rows for reporting; None of fewer than 50 rows."""
     rows, others = stopping.fit_rows(), reporting.fit_rows()
-    if rows is None or others is None or len(rows.gold) < 50:
+    if len(rows.gold) < 50:
         return None
     scaling, curve = fit_rows(rows)
     p = scaling.apply(others.p)

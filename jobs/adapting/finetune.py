@@ -19,8 +19,10 @@ def finetune(asked: FineTuning, terminal: Terminal) -> AdapterCard | None:
         RunError: if the model cannot be had.
     """
     lectures = prepare_lectures(asked, terminal)
-    (training, stopping, reporting), settings = lectures.parts, asked.settings
-    lessons = weighted(lectures.teacher.lessons(training), training, settings.balance)
+    (training, stopping, reporting), settings = lectures.parts, lectures.asked.settings
+    for reason, count in lectures.left_out.items():
+        terminal.say(f"left out: {count:,} of the gold's rows with {reason}")
+    lessons = weighted(lectures.teacher.lessons(training), training, settings.balance or 0)
     terminal.say(f"training on {len(training):,} rows, {len(stopping):,} for stopping, {len(reporting):,} for figures")
     learner = Learner(lectures.folder, settings, settings.epochs * -(-len(lessons) // settings.batch_rows))
     checkpoint = asked.out.absolute().with_name(f".{asked.out.name}.training")

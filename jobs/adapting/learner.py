@@ -1,7 +1,8 @@
 """A model with a LoRA adapter that learns: torch, transformers and peft are imported here, and only to train.
 
 The loss of a choice is the cross entropy over the labels' tokens alone, for that is what the engine's log-probabilities
-are read as; of words, that of the answer's tokens. Weights are float32, which on a CPU trains faster than bfloat16.
+are read as; of words, that of the answer's tokens, each of which counts alike. Weights are float32, which on a CPU
+trains faster than bfloat16.
 Source of the method: Hu et al., LoRA, ICLR 2022.
 """
 
@@ -98,7 +99,7 @@ class Learner:
         self.model.eval()
         losses: list[float] = []
         found, right = [], [0, 0]
-        with self._torch.inference_mode(), self._adapter(adapted):
+        with self._torch.inference_mode(), self.adapter(adapted):
             for packed in packs_of(lessons, self._settings.tokens_at_once):
                 logits = self._logits(packed)
                 losses += self._losses(packed, logits).tolist()
@@ -154,7 +155,8 @@ class Learner:
         self.model.save_pretrained(folder, safe_serialization=True)
         (folder / "README.md").unlink(missing_ok=True)
 
-    def _adapter(self, adapted: bool) -> Any:
+    def adapter(self, adapted: bool) -> Any:
+        """A context in which the model has its adapter, or does without."""
         from contextlib import nullcontext
 
         return nullcontext() if adapted else self.model.disable_adapter()

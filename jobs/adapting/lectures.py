@@ -3,18 +3,20 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from jobs.adapting.adapter_folder import refuse_other_folder
+from jobs.adapting.ending import end_token
+from jobs.adapting.fields import LANGUAGE, find_gold
 from jobs.adapting.gold_rows import read_gold_rows
 from jobs.adapting.lessons import GoldRow, Teacher, gold_digest, read_rows, split
-from jobs.adapting.targets import YES_NO, GoldColumns, find_columns
+from jobs.adapting.targets import Gold, find_columns
 from jobs.evaluation.ratings import RATED_LABELS
-from jobs.inquiry import make_task
+from jobs.inquiry import first_questions, make_task
 from jobs.tasks import find_task
 from jobs.terminal import Terminal
 from pipeline.adapters import prompt_digests
@@ -26,6 +28,8 @@ from pipeline.requests import Prompter, PromptRules
 from pipeline.task import AnyTask
 from pipeline.tokens import load_tokenizer
 from schemas.adapter import TrainingSettings
+
+_BALANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Lectures:
     task: AnyTask
     options: dict[str, Any]
     teacher: Teacher
-    columns: GoldColumns
+    gold: Gold
     parts: tuple[list[GoldRow], list[GoldRow], list[GoldRow]]
     left_out: dict[str, int]
 
@@ -96,35 +100,52 @@ def prepare_lectures(asked: FineTuning, terminal: Terminal) -> Lectures:
     rows = read_gold_rows(asked.gold)
     if not rows:
         raise UsageError(f"the gold {asked.gold} has no rows")
-    columns = find_columns(dict.fromkeys(rows[0]), asked.columns, rows)
-    options = {**task_class.adapted, **asked.options}
-    if task_class.name == "sentiment" and columns.label is None:
-        options.setdefault("labels", list(RATED_LABELS))
+    options = {**task_class.adapted, **_told_by_gold(task_class, asked, rows), **asked.options}
     model = resolve_model(asked.model, None, terminal.say)
     if model.folder is None:
         raise UsageError("there is no model to train")
     task = make_task(task_class, options, asked.prompt_form, model)
-    _refuse_untold(task)
-    context = min(model.context_tokens or DEFAULT_CONTEXT_TOKENS, DEFAULT_CONTEXT_TOKENS)
-    rules = PromptRules(str(model.folder), "", context, 0, truncate=True, guard=task.may_guard)
-    teacher = Teacher(task, rules, load_tokenizer(model.folder), _end_token(model.folder))
-    found, left_out = read_rows(task, teacher, rows, columns, _fields(task_class, rows, asked.text))
+    fields = _fields(task_class, rows, asked.text)
+    gold = find_gold(task, asked.columns, rows, list(fields.values()))
+    teacher = _teacher(task, model, model.folder)
+    found, left_out = read_rows(teacher, rows, gold, fields)
     if not found:
         reasons = ", ".join(f"{count:,} have {reason}" for reason, count in left_out.items())
-        raise UsageError(f"no row of the gold can be learnt from: {reasons}", f"the gold is {columns.about}")
+        raise UsageError(f"no row of the gold can be learnt from: {reasons}", f"the gold is {gold.about}")
+    asked = replace(asked, settings=_balanced(asked.settings, any(row.label for row in found)))
     parts = split(found, asked.settings.held_out, asked.settings.seed)
-    return Lectures(asked, model, model.folder, task, options, teacher, columns, parts, left_out)
+    return Lectures(asked, model, model.folder, task, options, teacher, gold, parts, left_out)
 
 
-def _refuse_untold(task: AnyTask) -> None:
-    """Gold says one answer a row, or which labels of several apply."""
-    asked = task.questions(task.examples()[0].record)
-    whether = any(isinstance(q.decoding, Choice) and q.decoding.labels == YES_NO for q in asked)
-    if not whether and all(question.name != "answer" for question in asked):
-        raise UsageError(
-            f"finetune cannot tell from gold what the several answers of {task.name} should be",
-            "it can for sentiment, classify, extract, and tasks of your own with one question",
-        )
+def _told_by_gold(task: type[AnyTask], asked: FineTuning, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Options that follow from the gold where they are not given: what ratings can tell, the languages there are."""
+    if task.name == "sentiment":
+        labelled = find_columns(dict.fromkeys(rows[0]), asked.columns, rows).label is not None
+        return {} if labelled else {"labels": list(RATED_LABELS)}
+    translates = LANGUAGE in task.result.model_fields and "to" in task.options_model.model_fields
+    if not translates or "to" in asked.options:
+        return {}
+    languages = {str(row[LANGUAGE]) for row in rows if row.get(LANGUAGE)}
+    if not languages:
+        hint = f"""add a column {LANGUAGE}, or give --option 'to=["es"]'"""
+        raise UsageError("it is not said which language the references are in", hint)
+    return {"to": sorted(languages)}
+
+
+def _teacher(task: AnyTask, model: Model, folder: Path) -> Teacher:
+    """What is cut for a choice is cut in a job too; what is to be answered in words is not learnt from half a text."""
+    context = min(model.context_tokens or DEFAULT_CONTEXT_TOKENS, DEFAULT_CONTEXT_TOKENS)
+    chooses = all(isinstance(question.decoding, Choice) for question in first_questions(task))
+    rules = PromptRules(str(folder), "", context, 0, truncate=chooses, guard=task.may_guard)
+    tokenizer = load_tokenizer(folder)
+    return Teacher(task, rules, tokenizer, end_token(folder, tokenizer))
+
+
+def _balanced(settings: TrainingSettings, has_labels: bool) -> TrainingSettings:
+    if not has_labels and settings.balance is not None:
+        raise UsageError("there is no label a row to balance", "leave out --balance")
+    balance = settings.balance if settings.balance is not None else _BALANCE
+    return settings.model_copy(update={"balance": balance if has_labels else None})
 
 
 def _fields(task: type[AnyTask], rows: Sequence[Mapping[str, Any]], text: str | None) -> dict[str, str]:
@@ -137,13 +158,3 @@ def _fields(task: type[AnyTask], rows: Sequence[Mapping[str, Any]], text: str | 
         elif (column := choose_column(schema, None, task.record.column_names(name), name)) is not None:
             fields[name] = column
     return fields
-
-
-def _end_token(folder: Path) -> int:
-    """The token that ends an answer: the engine stops there."""
-    for name in ("generation_config.json", "config.json"):
-        if (folder / name).is_file():
-            end = json.loads((folder / name).read_text(encoding="utf-8")).get("eos_token_id")
-            if end is not None:
-                return int(end[0] if isinstance(end, list) else end)
-    raise UsageError(f"{folder} does not say which token ends an answer")

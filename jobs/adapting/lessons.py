@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from jobs.adapting.packing import Lesson
-from jobs.adapting.targets import YES_NO, GoldColumns, Target
+from jobs.adapting.targets import Gold, LeftOut, Target
 from pipeline.decoding import Choice
 from pipeline.elements import Question
 from pipeline.engines.vllm_engine import label_ids
@@ -59,7 +59,7 @@ class Teacher:
     end: int
 
     def lessons(self, rows: Sequence[GoldRow]) -> list[Lesson]:
-        """Those of all rows, in order, a row's questions one after the other; unweighted."""
+        """Those of all rows, in order, a row's questions one after the other; each counts by its answer's tokens."""
         prompter = Prompter(self.rules)
         return [
             self._lesson(prompter, question, gold.targets[question.name], number)
@@ -68,6 +68,22 @@ class Teacher:
             if question.name in gold.targets
         ]
 
+    def refuse_long(self, prompter: Prompter, record: Record, targets: Mapping[str, Target]) -> None:
+        """See that what is to be read and answered fits, as it must in a job.
+
+        Raises:
+            LeftOut: if it does not.
+        """
+        for question in self.task.questions(record):
+            if (target := targets.get(question.name)) is None:
+                continue
+            try:
+                prompter.request(question)
+            except RowError:
+                raise LeftOut("a prompt longer than the context") from None
+            if isinstance(target, str) and len(self._answer(target)) > question.decoding.max_tokens:
+                raise LeftOut("an answer longer than a job lets it be")
+
     def _lesson(self, prompter: Prompter, question: Question, target: Target, row: int) -> Lesson:
         request, _ = prompter.request(question)
         prompt = tuple(encode_all(self.tokenizer, request.segments))
@@ -75,13 +91,18 @@ class Teacher:
             shares = target if not isinstance(target, str) else {target: 1.0}
             wanted = tuple(float(shares.get(label, 0.0)) for label in question.decoding.labels)
             return Lesson(prompt, labels=tuple(label_ids(question.decoding, self.tokenizer)), target=wanted, row=row)
-        return Lesson(prompt, answer=(*self.tokenizer.encode(Text(str(target))), self.end), row=row)
+        answer = self._answer(str(target))
+        return Lesson(prompt, answer=answer, weight=len(answer), row=row)
+
+    def _answer(self, text: str) -> tuple[int, ...]:
+        """The tokens of an answer in words: none of its characters is a control token, and the end is one."""
+        return (*self.tokenizer.encode(Text(text)), self.end)
 
 
 def read_rows(
-    task: AnyTask, teacher: Teacher, rows: Sequence[Mapping[str, Any]], columns: GoldColumns, fields: Mapping[str, str]
+    teacher: Teacher, rows: Sequence[Mapping[str, Any]], gold: Gold, fields: Mapping[str, str]
 ) -> tuple[list[GoldRow], dict[str, int]]:
-    """The rows that can be learnt from, and how many were left out for which reason.
+    """The rows that can be learnt from, and how many were left out for having what.
 
     Args:
         fields: record field → the gold's column.
@@ -89,57 +110,38 @@ def read_rows(
     prompter, found, left = Prompter(teacher.rules), [], Counter[str]()
     for row in rows:
         try:
-            record = task.record.model_validate(
-                {field: row[column] for field, column in fields.items() if row[column] is not None}
-            )
-            task.check(record)
-            targets = _targets(list(task.questions(record)), columns, row, prompter)
-        except (ValidationError, RowError):
-            left["not a valid row, or too long"] += 1
-            continue
-        except LookupError:
-            left["a label that the task does not have"] += 1
-            continue
-        except ValueError:
-            left["a rating that is no number"] += 1
-            continue
-        if not targets:
-            left["no answer"] += 1
-            continue
-        first = next(iter(targets.values()))
-        label = "" if isinstance(first, str) or len(targets) > 1 else columns.gold_class(first, row)
-        text = str(next(iter(record.model_dump().values())))
-        found.append(GoldRow(text, record, targets, label, columns.mean_rating(row)))
+            found.append(_read_row(teacher, prompter, row, gold, fields))
+        except LeftOut as reason:
+            left[str(reason)] += 1
     return found, dict(left)
 
 
-def _targets(
-    questions: Sequence[Question], columns: GoldColumns, row: Mapping[str, Any], prompter: Prompter
-) -> dict[str, Target]:
-    """The answers that a row has; its prompts are made to see that they can be.
-
-    Raises:
-        LookupError: for a label that the task does not have.
-        ValueError: for a rating that is no number.
-        RowError: for a prompt that is too long.
-    """
-    targets = {q.name: target for q in questions if (target := columns.target(q, row)) is not None}
-    asked = [question for question in questions if question.name in targets]
-    whether = {q.name for q in asked if isinstance(q.decoding, Choice) and q.decoding.labels == YES_NO}
-    if whether and (columns.listed(row) or set()) - whether:
-        raise LookupError(columns.label)
-    for question in asked:
-        if isinstance(question.decoding, Choice) and not set(targets[question.name]) <= set(question.decoding.labels):
-            raise LookupError(question.name)
-        prompter.request(question)
-    return targets
+def _read_row(
+    teacher: Teacher, prompter: Prompter, row: Mapping[str, Any], gold: Gold, fields: Mapping[str, str]
+) -> GoldRow:
+    task = teacher.task
+    try:
+        record = task.record.model_validate(
+            {field: row[column] for field, column in fields.items() if row[column] is not None}
+        )
+        task.check(record)
+    except (ValidationError, RowError):
+        raise LeftOut("no valid record") from None
+    targets = gold.targets(task, record, row)
+    if not targets:
+        raise LeftOut("no answer")
+    teacher.refuse_long(prompter, record, targets)
+    values = record.model_dump()
+    key = next(iter(values.values())) or values
+    return GoldRow(str(key), record, targets, gold.gold_class(targets, row), gold.mean_rating(row))
 
 
 def weighted(lessons: Sequence[Lesson], rows: Sequence[GoldRow], balance: float) -> list[Lesson]:
-    """The lessons, rare labels counting more: (mean frequency / own frequency) ** balance."""
+    """The lessons, rare labels counting more: by (mean frequency / own frequency) ** balance."""
     counts = Counter(gold.label for gold in rows)
     mean = len(rows) / len(counts)
-    return [replace(lesson, weight=(mean / counts[rows[lesson.row].label]) ** balance) for lesson in lessons]
+    by_label = {label: (mean / count) ** balance for label, count in counts.items()}
+    return [replace(lesson, weight=lesson.weight * by_label[rows[lesson.row].label]) for lesson in lessons]
 
 
 def split(rows: Sequence[GoldRow], held_out: float, seed: int) -> tuple[list[GoldRow], list[GoldRow], list[GoldRow]]:

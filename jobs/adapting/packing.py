@@ -81,10 +81,14 @@ def pack(lessons: Sequence[Lesson]) -> Packed:
 
 
 def packs_of(lessons: Iterable[Lesson], max_tokens: int) -> Iterator[Packed]:
-    """Lessons in their order, in sequences of at most so many tokens; one that is longer goes alone."""
+    """Lessons in their order, in sequences of at most so many tokens beside what they begin with in common.
+
+    One that is longer goes alone. What is shared is not counted: it may be longer than all the rest, and lessons that
+    go alone for that would each compute it anew.
+    """
     waiting: list[Lesson] = []
     for lesson in lessons:
-        if waiting and _length([*waiting, lesson]) > max_tokens:
+        if waiting and _own_tokens([*waiting, lesson]) > max_tokens:
             yield pack(waiting)
             waiting = []
         waiting.append(lesson)
@@ -92,9 +96,9 @@ def packs_of(lessons: Iterable[Lesson], max_tokens: int) -> Iterator[Packed]:
         yield pack(waiting)
 
 
-def _length(lessons: Sequence[Lesson]) -> int:
+def _own_tokens(lessons: Sequence[Lesson]) -> int:
     shared = _shared(lessons)
-    return shared + sum(len(lesson.read) - shared for lesson in lessons)
+    return sum(len(lesson.read) - shared for lesson in lessons)
 
 
 def _shared(lessons: Sequence[Lesson]) -> int:

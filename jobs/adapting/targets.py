@@ -1,10 +1,10 @@
-"""What a row of gold says the answers should be."""
+"""What a row of gold says the answers should be, where it says so by labels, ratings, or the answers themselves."""
 
 import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from jobs.config import nearest
 from jobs.evaluation.ratings import RATED_LABELS
@@ -12,13 +12,45 @@ from jobs.evaluation.settings import IN_A_FILE, ROLES
 from pipeline.decoding import Choice
 from pipeline.elements import Question
 from pipeline.errors import UsageError
+from pipeline.task import AnyTask
+from schemas.records import Record
 
-_ANSWERS = ("gold_answer", "answer")
+ANSWERS = ("gold_answer", "answer")
+"""Columns of answers by these names need not be named."""
 YES_NO = ("yes", "no")
 """Labels of a question whether one label of several applies."""
 
 Target = str | Mapping[str, float]
 """An answer in words, or the share of each label."""
+
+
+class LeftOut(Exception):
+    """A row of gold cannot be learnt from: it has what the message names, in the same words for all of its kind."""
+
+
+class Gold(Protocol):
+    """Where the right answers are in a file of gold."""
+
+    @property
+    def about(self) -> str:
+        """In words."""
+        ...
+
+    def targets(self, task: AnyTask, record: Record, row: Mapping[str, Any]) -> dict[str, Target]:
+        """The answers that a row has, by the names of the task's questions.
+
+        Raises:
+            LeftOut: if they are of no use.
+        """
+        ...
+
+    def gold_class(self, targets: Mapping[str, Target], row: Mapping[str, Any]) -> str:
+        """The one label of a row; empty where there is no such thing."""
+        ...
+
+    def mean_rating(self, row: Mapping[str, Any]) -> float:
+        """By people; NaN where the row has none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,6 +76,24 @@ class GoldColumns:
         if self.label or self.answer:
             return f"column {self.label or self.answer}"
         return f"ratings in {self.ratings or self.rating}, on {-self.end:g} … {self.end:g}"
+
+    def targets(self, task: AnyTask, record: Record, row: Mapping[str, Any]) -> dict[str, Target]:
+        """The answers that a row has.
+
+        Raises:
+            LeftOut: for a label that the task does not have, or a rating that is no number.
+        """
+        questions = task.questions(record)
+        try:
+            found = {q.name: target for q in questions if (target := self.target(q, row)) is not None}
+        except ValueError:
+            raise LeftOut("a rating that is no number") from None
+        choices = {q.name: q.decoding.labels for q in questions if q.name in found and isinstance(q.decoding, Choice)}
+        whether = {name for name, labels in choices.items() if labels == YES_NO}
+        strange = whether and (self.listed(row) or set()) - whether
+        if strange or any(not set(found[name]) <= set(labels) for name, labels in choices.items()):
+            raise LeftOut("a label that the task does not have")
+        return found
 
     def target(self, question: Question, row: Mapping[str, Any]) -> Target | None:
         """The answer to a question; None where the row does not say.
@@ -97,12 +147,15 @@ class GoldColumns:
         """By people; NaN where the row has none, or one that is no number."""
         return _number(row.get(self.rating)) if self.rating else math.nan
 
-    def gold_class(self, target: Mapping[str, float], row: Mapping[str, Any]) -> str:
-        """The one label of a row, as `textmill evaluate` has it."""
+    def gold_class(self, targets: Mapping[str, Target], row: Mapping[str, Any]) -> str:
+        """The one label of a row, as `textmill evaluate` has it; empty for words and for several labels."""
+        (target, *others) = targets.values()
+        if others or isinstance(target, str):
+            return ""
         mean = self.mean_rating(row)
         if self.label is None and math.isfinite(mean):
             return "neutral" if abs(mean) < self.neutral_within else "positive" if mean > 0 else "negative"
-        return max(target, key=lambda name: target[name])
+        return max(target, key=lambda name: float(target[name]))
 
 
 def find_columns(names: Mapping[str, Any], given: Mapping[str, str | None], rows: list[dict[str, Any]]) -> GoldColumns:
@@ -122,7 +175,7 @@ def find_columns(names: Mapping[str, Any], given: Mapping[str, str | None], rows
                 raise UsageError(f"the gold has no column {column!r}", nearest(column, names))
             found[role] = column
         else:
-            known = _ANSWERS if role == "answer" else (*ROLES[role], *IN_A_FILE[role])
+            known = ANSWERS if role == "answer" else (*ROLES[role], *IN_A_FILE[role])
             found[role] = next((name for name in known if name in names), None)
     if not any(found.values()):
         hint = f"name it with --label, --rating or --answer; there is: {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""A model adapted to labels of one's own: `finetune`, `uncertain`."""
+"""A model adapted to labels and texts of one's own: `finetune`, `uncertain`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,9 @@ from schemas.evaluation import Figure
 
 
 def finetune(
-    gold: Annotated[Path, typer.Argument(help="Parquet, or CSV of `textmill uncertain` that is filled in.")],
+    gold: Annotated[
+        Path, typer.Argument(help="Parquet or CSV, such as `textmill uncertain` writes, with the right answers.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the adapter.")],
     task: Annotated[str, typer.Option(help="A task's name, or FILE.py:NAME.")] = "sentiment",
     model: Annotated[str, typer.Option(help="Catalogue name, model folder, or Hugging Face id.")] = "qwen2.5-0.5b",
@@ -23,6 +25,10 @@ def finetune(
     label: Annotated[str | None, typer.Option(help="Column of labels. [default: gold_label …]")] = None,
     rating: Annotated[str | None, typer.Option(help="Column of mean ratings on -n … n.")] = None,
     ratings: Annotated[str | None, typer.Option(help="Column of lists of single ratings.")] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Column of reference translations; {language} in it is the target. [default: reference …]"),
+    ] = None,
     answer: Annotated[str | None, typer.Option(help="Column of answers in words or JSON.")] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="An option of the task, as NAME=VALUE; may be repeated.")
@@ -32,7 +38,10 @@ def finetune(
     rank: Annotated[int, typer.Option(min=1, max=256, help="Of LoRA.")] = 16,
     learning_rate: Annotated[float, typer.Option(min=1e-8, max=1, help="The highest.")] = 5e-4,
     batch_rows: Annotated[int, typer.Option(min=1, help="Rows of one step.")] = 32,
-    balance: Annotated[float, typer.Option(min=0, max=1, help="1: rare labels count as much as frequent ones.")] = 0.5,
+    balance: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="1: rare labels count as much as frequent ones. [default: 0.5; none of words]"),
+    ] = None,
     held_out: Annotated[
         float, typer.Option(min=0.01, max=0.9, help="Share of rows for stopping and figures, half each.")
     ] = 0.2,
@@ -43,7 +52,12 @@ def finetune(
     seed: Annotated[int, typer.Option(help="Of split, order and first weights.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Adapt a model to labels of your own: trains a LoRA adapter, which jobs use with --adapter."""
+    """Adapt a model to labels or texts of your own: trains a LoRA adapter, which jobs use with --adapter.
+
+    The gold has what the job reads, and what its results should be: labels or ratings (sentiment, classify), references
+    (translate: with target_language, or one language in --option 'to=["es"]'), gold_reply (reply), gold_title,
+    gold_body … (generate), gold_FIELD for each field of the schema (extract).
+    """
     from jobs.adapting.finetune import FineTuning
     from jobs.adapting.finetune import finetune as train
 
@@ -58,7 +72,7 @@ def finetune(
         held_out=held_out,
         seed=seed,
     )
-    columns = {"label": label, "rating": rating, "ratings": ratings, "answer": answer}
+    columns = {"label": label, "rating": rating, "ratings": ratings, "reference": reference, "answer": answer}
     options = parse_engine_args(option or [], "--option")
     seconds = float("inf") if minutes is None else 60 * minutes
     asked = FineTuning(gold, task, model, out, columns, text, options, prompt_form, settings, seconds)
@@ -68,7 +82,7 @@ def finetune(
         print("the time is up; the same command goes on from here")
         raise typer.Exit(BUDGET_SPENT)
     if as_json:
-        print(card.model_dump_json(indent=2))
+        print(card.to_json())
         return
     _print_card(card)
     command = f"run --task {task}" if ".py" in task else card.task

@@ -53,7 +53,8 @@ class Translated:
         """The corpus's figures, and how the estimate goes with each sentence's chrF."""
         if not self.texts:
             return {}
-        found = {name: self._corpus(name, resampling) for name in _METRICS}
+        tokenizer = self._tokenizer()
+        found = {name: corpus_figure(name, self.texts, self.references, resampling, tokenizer) for name in _METRICS}
         sentences = self.sentence_chrf()
         known = np.isfinite(self.estimates)
         per_sentence = {
@@ -67,7 +68,7 @@ class Translated:
 
     def sentence_chrf(self) -> Floats:
         """Each translation's own chrF."""
-        metric = self._metric("chrf")
+        metric = _metric("chrf", self._tokenizer())
         return np.array(
             [
                 metric.sentence_score(text, [reference]).score
@@ -79,47 +80,50 @@ class Translated:
         """What sacrebleu computed exactly."""
         found = {}
         for name in _METRICS:
-            metric = self._metric(name)
+            metric = _metric(name, self._tokenizer())
             metric.corpus_score(self.texts[:1], [self.references[:1]])
             found[name] = str(metric.get_signature())
         return found
-
-    def _corpus(self, name: str, resampling: Resampling) -> Figure:
-        """Value and interval. The statistics of sentences add up to the corpus's, but what adds up is sacrebleu's own.
-
-        So sacrebleu scores resampled corpora; TER, which is slow at that, gets none.
-        """
-        metric = self._metric(name)
-        value = metric.corpus_score(self.texts, [self.references]).score
-        low = high = None
-        if resampling.resamples and len(self.texts) > 1 and name != "ter":
-            scores = _resampled(metric, self.texts, self.references, resampling)
-            low, high = map(float, np.percentile(scores, (2.5, 97.5)))
-        return Figure(
-            value=value,
-            low=low,
-            high=high,
-            rows=len(self.texts),
-            about=_METRICS[name],
-            higher_is_better=name != "ter",
-        )
-
-    def _metric(self, name: str) -> Any:
-        from sacrebleu.metrics import BLEU, CHRF, TER
-
-        match name:
-            case "chrf":
-                return CHRF()
-            case "chrf_plus":
-                return CHRF(word_order=2)
-            case "bleu":
-                return BLEU(tokenize=self._tokenizer())
-        return TER()
 
     def _tokenizer(self) -> str:
         """Of characters where one of the targets has no spaces between words."""
         unspaced = {"zh", "ja", "th"} & {language.split("-")[0] for language in self.languages}
         return "char" if unspaced else "13a"
+
+
+def corpus_figure(
+    name: str, texts: Sequence[str], references: Sequence[str], resampling: Resampling, tokenizer: str = "13a"
+) -> Figure:
+    """A metric of a corpus with its interval.
+
+    The statistics of sentences add up to the corpus's, but what adds up is sacrebleu's own, so it scores resampled
+    corpora; TER, which is slow at that, gets no interval.
+
+    Args:
+        name: one of `chrf`, `chrf_plus`, `bleu`, `ter`.
+        tokenizer: BLEU's way to split words.
+    """
+    metric = _metric(name, tokenizer)
+    value = metric.corpus_score(texts, [references]).score
+    low = high = None
+    if resampling.resamples and len(texts) > 1 and name != "ter":
+        scores = _resampled(metric, texts, references, resampling)
+        low, high = map(float, np.percentile(scores, (2.5, 97.5)))
+    is_better = name != "ter"
+    return Figure(value=value, low=low, high=high, rows=len(texts), about=_METRICS[name], higher_is_better=is_better)
+
+
+def _metric(name: str, tokenizer: str) -> Any:
+    from sacrebleu.metrics import BLEU, CHRF, TER
+
+    match name:
+        case "chrf":
+            return CHRF()
+        case "chrf_plus":
+            return CHRF(word_order=2)
+        case "bleu":
+            return BLEU(tokenize=tokenizer)
+    return TER()
 
 
 def _resampled(metric: Any, texts: Sequence[str], references: Sequence[str], resampling: Resampling) -> list[float]:

@@ -7,6 +7,7 @@ answer is checked against the text: what is not in there, the model has made up.
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from importlib.resources import files
 from typing import Any
 
@@ -87,7 +88,7 @@ class Extraction(SimpleTask[TextRecord, CheckedResult, ExtractionOptions]):
         self._answer = model_from_schema(self._schema, "Extracted")
         bases: Any = (self._answer, CheckedResult)
         self.result = create_model("ExtractionResult", __base__=bases)
-        self.columns = tuple(self._schema["properties"])
+        self.columns = self.taught = tuple(self._schema["properties"])
 
     def __getstate__(self) -> dict[str, Any]:
         """Plain data only."""
@@ -114,6 +115,17 @@ class Extraction(SimpleTask[TextRecord, CheckedResult, ExtractionOptions]):
         self._validate(completion.text)
         checks = [check_grounded(record.text, found)]
         return self.result.model_validate({**found.model_dump(), "checks": checks})
+
+    def wanted_answers(self, record: TextRecord, index: int, gold: Mapping[str, Any]) -> dict[str, str]:
+        """All the fields as JSON; None says that the text has no such thing, so that each has to be told."""
+        if missing := [name for name in self.columns if name not in gold]:
+            raise RowError(ErrorClass.INVALID_ROW, f"nothing to say about {', '.join(missing)}")
+        answer = json.dumps({name: gold[name] for name in self.columns}, ensure_ascii=False, default=_as_text)
+        try:
+            self._validate(answer)
+        except RowError:
+            raise RowError(ErrorClass.INVALID_ROW, "a value that the schema does not allow") from None
+        return {"answer": answer}
 
     def _validate(self, text: str) -> None:
         """Refuse an answer that the types allow but the schema does not."""
@@ -143,3 +155,8 @@ class Extraction(SimpleTask[TextRecord, CheckedResult, ExtractionOptions]):
     def example_options(cls) -> Mapping[str, ExtractionOptions]:
         """The schema of the examples."""
         return {"an order": ExtractionOptions(json_schema=str(files("jobs") / "data" / "order.schema.json"))}
+
+
+def _as_text(value: Any) -> str:
+    """A date as JSON has it."""
+    return str(value.isoformat() if isinstance(value, date) else value)

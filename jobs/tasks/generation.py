@@ -19,6 +19,7 @@ from jobs.drafts import Draft, Wanted, best_draft, check_distinct, check_draft, 
 from jobs.formats import Format, find_format, read_formats
 from pipeline.elements import Answers, Completion, Question
 from pipeline.errors import RowError, UsageError
+from pipeline.json_models import schema_validator
 from pipeline.task import Complaint, Example, RetryOptions, Task, complain_of_checks
 from pipeline.text import checks
 from pipeline.text.languages import language_name, normal_code
@@ -95,6 +96,7 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
     result = GenerationResult
     options_model = GenerationOptions
     columns = ("title", "body", "hashtags", "sections")
+    taught = ("title", "body", "hashtags", "sections")
     checks = (
         "length",
         "required_words",
@@ -181,6 +183,16 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
             words=draft.num_words(),
             checks=[*check_draft(draft, self._wanted(record)), check_distinct(draft, earlier)],
         )
+
+    def wanted_answers(self, record: Brief, index: int, gold: Mapping[str, Any]) -> dict[str, str]:
+        """The fields of the format, as the JSON that the first candidate would be."""
+        chosen = self._format(record)
+        answer = {name: gold.get(name) for name in chosen.fields}
+        if not any(answer.values()):
+            return {}
+        if not schema_validator(json.loads(chosen.schema_text())).is_valid(answer):
+            raise RowError(ErrorClass.INVALID_ROW, "a text that is not what its format asks for")
+        return {f"{index + 1}/1": json.dumps(answer, ensure_ascii=False)}
 
     def concerns(self, name: str, index: int) -> bool:
         """By the number of the variant."""

@@ -6,7 +6,8 @@ product, policy and our own agents said, and asked for once more when it fails.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -117,6 +118,7 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
     result = ReplyResult
     options_model = ReplyOptions
     columns = ("reply", "intent", "language", "needs_human", "needs_human_reason")
+    taught = ("reply",)
     checks = ("language", "promises", "personal_data", "length", "no_leftovers", "no_loop")
 
     def __init__(self, options: ReplyOptions, form: str) -> None:
@@ -177,6 +179,13 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
             shortened=shorten(record.messages) != record.messages,
             checks=found,
         )
+
+    def wanted_answers(self, record: Conversation, index: int, gold: Mapping[str, Any]) -> dict[str, str]:
+        """The reply without the signature, which the model never writes."""
+        reply = (gold.get("reply") or "").strip()
+        if self.options.sign:
+            reply = reply.removesuffix(self.options.sign.strip()).rstrip()
+        return {"reply": reply} if reply else {}
 
     @classmethod
     def examples(cls) -> Sequence[Example[Conversation]]:

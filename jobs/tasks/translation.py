@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field, field_validator
 from sacrebleu.metrics import CHRF
 
-from jobs.pieces import AUTO, pieces_of, source_of, surely_in
+from jobs.pieces import AUTO, aligned, pieces_of, source_of, surely_in
 from jobs.translation_prompts import translation_decoding, translation_prompt
 from pipeline.elements import Answers, Completion, Question
 from pipeline.errors import RowError
@@ -99,6 +99,7 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
     result = TranslationResult
     options_model = TranslationOptions
     columns = ("target_language", "translation")
+    taught = ("translation",)
     checks = (
         "placeholders",
         "urls",
@@ -185,6 +186,16 @@ class Translation(Task[TextRecord, TranslationResult, TranslationOptions]):
             quality_estimate=self._quality(record, answers, names, pieces),
             checks=self._check(record.text, translation, to),
         )
+
+    def wanted_answers(self, record: TextRecord, index: int, gold: Mapping[str, Any]) -> dict[str, str]:
+        """The pieces of a reference, where it follows the text line by line."""
+        to, reference = self.options.to[index], (gold.get("translation") or "").strip()
+        if not reference:
+            return {}
+        texts = aligned(self._pieces(record, to), reference)
+        if texts is None:
+            raise RowError(ErrorClass.INVALID_ROW, "a reference that does not follow the pieces of its text")
+        return {f"{to}/{i}": text for i, text in enumerate(texts)}
 
     def concerns(self, name: str, index: int) -> bool:
         """By the language that a question's name begins with."""

@@ -1,6 +1,8 @@
 """Pieces: what is in the target language already is copied, where that is certain."""
 
-from jobs.pieces import AUTO, pieces_of, source_of
+import pytest
+
+from jobs.pieces import AUTO, aligned, pieces_of, source_of
 
 GERMAN = "Die Lieferung kommt morgen früh, und wir freuen uns sehr darauf."
 ENGLISH = "The weather in the mountains was wonderful during the whole summer."
@@ -30,3 +32,21 @@ def test_a_text_that_is_mostly_in_the_target_language_has_its_other_lines_transl
     assert [piece.text for piece in pieces_of(text, AUTO, "de", 400) if piece.translate] == [ENGLISH]
     mostly_english = f"{ENGLISH}\n{ENGLISH}\n{GERMAN}"
     assert [piece.text for piece in pieces_of(mostly_english, AUTO, "de", 400) if piece.translate] == [ENGLISH, ENGLISH]
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "expected"),
+    [
+        ("Open\r\nClosed", "Abierto\nCerrado", ["Abierto", "Cerrado"]),
+        ("- Open\n- Closed\n", "- Abierto\n\n-  Cerrado", ["Abierto", "Cerrado"]),
+        ("1. Open\n`a = 1`\n2. Closed", "1. Abierto\n`a = 1`\n2. Cerrado", ["Abierto", "Cerrado"]),
+        ("1. Open\n`a = 1`\n2. Closed", "1. Abierto\n`b = 1`\n2. Cerrado", None),
+        ("- Open", "Abierto", None),
+        ("Open", "Abierto\nCerrado", None),
+        ("Open\nClosed", "Abierto y cerrado", None),
+        ("A sentence. " * 5, "Una frase. " * 5, None),
+        ("https://example.com", "https://example.com", []),
+    ],
+)
+def test_a_translation_is_taken_apart_where_that_is_certain(text: str, reference: str, expected) -> None:
+    assert aligned(pieces_of(text, "en", "es", 40), reference) == expected

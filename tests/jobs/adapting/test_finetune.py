@@ -21,37 +21,12 @@ from pipeline.errors import UsageError
 from pipeline.models import resolve_model
 from pipeline.requests import Prompter, PromptRules
 from schemas.adapter import CALIBRATION_NAME, TrainingSettings
+from tests.jobs.adapting.conftest import WORDS
 from tests.jobs.test_cli import invoke
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
-WORDS = {"positive": "lovely good fine", "negative": "bad broken awful", "neutral": "box table paper"}
 SETTINGS = TrainingSettings(rank=2, learning_rate=0.02, batch_rows=16, epochs=3, held_out=0.4)
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder: two layers of noise, and a tokenizer that knows the words."""
-    transformers = pytest.importorskip("transformers")
-    pytest.importorskip("peft")
-    tokenizers = pytest.importorskip("tokenizers")
-    folder = tmp_path_factory.mktemp("tiny")
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = tokenizers.decoders.ByteLevel()
-    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=400, special_tokens=["<end>"], initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator([f" {name} {words}" for name, words in WORDS.items()] * 50, trainer)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    config = transformers.LlamaConfig(
-        vocab_size=400, num_key_value_heads=2, max_position_embeddings=4096, eos_token_id=0, **sizes
-    )
-    transformers.set_seed(0)
-    transformers.LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +83,7 @@ def test_merged_it_answers_as_it_was_judged(adapter: Path, gold: Path, tiny: Pat
 
     lectures = prepare_lectures(asked(gold, tiny, adapter), Terminal(io.StringIO()))
     assert lectures.teacher.rules.guard
+    assert lectures.teacher.rules.truncate
     unseen = lectures.teacher.lessons(lectures.parts[2])
     judged = Learner(adapted.folder, SETTINGS, 1).judge(unseen, lambda by: None, adapted=False)
     assert judged.loss == pytest.approx(read_card(adapter).after["loss"].value, rel=1e-4)
@@ -158,7 +134,6 @@ def test_an_adapter_is_for_its_task_its_model_and_its_prompts(adapter: Path, tin
 @pytest.mark.parametrize(
     ("task", "rows", "message"),
     [
-        ("translate", [{"text": "One", "gold_label": "Uno"}], "finetune cannot tell from gold"),
         ("sentiment", [{"text": "One", "gold_label": "great"}], "no row of the gold can be learnt from"),
         ("sentiment", [{"text": "One", "gold_label": "positive"}], "too few to train on"),
         ("sentiment", [{"text": "One"}], "the gold has no answers to learn from"),
@@ -167,8 +142,7 @@ def test_an_adapter_is_for_its_task_its_model_and_its_prompts(adapter: Path, tin
 def test_gold_that_teaches_nothing_is_one_line(task, rows, message, tiny: Path, tmp_path: Path) -> None:
     write_cells(tmp_path / "gold.csv", list(rows[0]), rows)
     options = ["--task", task, "--model", str(tiny), "--out", str(tmp_path / "adapter")]
-    languages = ["--option", 'to=["es"]'] if task == "translate" else []
-    exit_code, _, error = invoke("finetune", str(tmp_path / "gold.csv"), *options, *languages)
+    exit_code, _, error = invoke("finetune", str(tmp_path / "gold.csv"), *options)
     assert exit_code == 2
     assert message in error
 

@@ -31,7 +31,12 @@ def test_each_lesson_sees_its_own_tokens_at_their_places(lessons: list[Lesson]) 
 def test_no_lesson_is_lost_and_sequences_are_bounded(lessons: list[Lesson], most: int) -> None:
     found = list(packs_of(lessons, most))
     assert [lesson for packed in found for lesson in packed.lessons] == lessons
-    assert all(len(packed.tokens) <= most or len(packed.lessons) == 1 for packed in found)
+    assert all(sum(packed.owner >= 0) <= most or len(packed.lessons) == 1 for packed in found)
+
+
+def test_a_long_beginning_is_shared_whatever_its_length() -> None:
+    lessons = [Lesson((*range(100), 100 + i), answer=(1, 2)) for i in range(4)]
+    assert [len(packed.lessons) for packed in packs_of(lessons, 4)] == [2, 2]
 
 
 @pytest.mark.slow  # torch and transformers take seconds to come in

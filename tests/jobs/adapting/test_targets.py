@@ -16,6 +16,7 @@ from pipeline.errors import UsageError
 from pipeline.models import Model
 from pipeline.prompts import Chat
 from pipeline.requests import Prompter, PromptRules
+from pipeline.task import AnyTask
 from schemas.adapter import AdapterCard
 
 RULES = PromptRules(None, "", 2048, 0, truncate=True)
@@ -30,7 +31,7 @@ def test_a_rating_that_is_no_number_leaves_its_row_out(rating: str) -> None:
         find_task("sentiment"), {"labels": ["positive", "neutral", "negative"]}, None, Model("m", None, "m")
     )
     teacher = Teacher(task, RULES, tokenizer=None, end=0)
-    found, left = read_rows(task, teacher, rows, columns, {"text": "text"})
+    found, left = read_rows(teacher, rows, columns, {"text": "text"})
     assert [(gold.key, gold.label, gold.rating) for gold in found] == [("Two", "negative", -1.5)]
     assert left == {"a rating that is no number": 1}
     assert columns.end == 2
@@ -68,7 +69,7 @@ def test_labels_that_the_task_does_not_have_leave_their_row_out_where_several_ap
         find_task("classify"), {"label": ["late", "broken", "3"], "multi": True}, None, Model("m", None, "m")
     )
     teacher = Teacher(task, RULES, tokenizer=None, end=0)
-    found, left = read_rows(task, teacher, rows, find_columns(dict.fromkeys(rows[0]), {}, rows), {"text": "text"})
+    found, left = read_rows(teacher, rows, find_columns(dict.fromkeys(rows[0]), {}, rows), {"text": "text"})
     applies = [{name for name, shares in gold.targets.items() if shares == {"yes": 1.0}} for gold in found]
     assert applies == [{"late", "broken"}, {"late"}, set(), {"3"}]
     assert left == {"a label that the task does not have": 3, "no answer": 2}
@@ -80,6 +81,18 @@ def test_a_struct_is_learnt_as_json() -> None:
     answer = {"name": "Zoë", "count": None, "tags": ["a"]}
     assert json.loads(columns.target(question, {"gold_answer": answer})) == answer
     assert columns.target(question, {"gold_answer": "in words"}) == "in words"
+
+
+def test_how_words_are_drawn_is_no_other_prompt() -> None:
+    def generate(**options: object) -> AnyTask:
+        return make_task(find_task("generate"), options, None, Model("m", None, "m"))
+
+    rules = PromptRules(None, "", 8192, 0, truncate=True)
+    digests = prompt_digests(generate(), Prompter(rules))
+    card = AdapterCard.model_construct(task_version=generate().version, prompts=digests)
+    refuse_other_prompts(card, generate(variants=2, temperature=0.9), Prompter(rules))
+    with pytest.raises(UsageError, match="other prompts"):
+        refuse_other_prompts(card, generate(language="de"), Prompter(rules))
 
 
 def test_an_adapter_is_refused_where_none_of_its_questions_is_asked() -> None:

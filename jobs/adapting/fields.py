@@ -1,0 +1,133 @@
+"""What a row of gold says the answers should be, where it has the fields of a right result: a reference, a reply.
+
+The columns are those that `textmill evaluate` compares results with; which answers they come to, the task knows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.adapting.targets import ANSWERS, YES_NO, Gold, LeftOut, Target, find_columns
+from jobs.config import nearest
+from jobs.evaluation.gold import GOLD_PREFIX
+from jobs.evaluation.settings import IN_A_FILE, ROLES
+from pipeline.decoding import Choice
+from pipeline.errors import RowError, UsageError
+from pipeline.task import AnyTask
+from schemas.records import Record
+
+LANGUAGE = "target_language"
+"""Says which language a row's reference is in."""
+_TRANSLATION, _PLACE = "translation", "{language}"
+
+
+@dataclass(frozen=True)
+class GoldFields:
+    """Columns with the fields of right results.
+
+    Attributes:
+        columns: field → column; `{language}` in it is a result's target language.
+    """
+
+    columns: Mapping[str, str]
+
+    @property
+    def about(self) -> str:
+        """In words."""
+        names = list(self.columns.values())
+        return f"column{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+    def targets(self, task: AnyTask, record: Record, row: Mapping[str, Any]) -> dict[str, Target]:
+        """The answers that the row's results would be parsed from.
+
+        Raises:
+            LeftOut: if they are no answers of this task, or to what it does not ask.
+        """
+        branches = task.branches(record)
+        asked = [i for i, told in enumerate(branches) if all(str(row.get(n, v)) == str(v) for n, v in told.items())]
+        if not asked:
+            raise LeftOut(f"another {' and '.join(branches[0])} than asked for")
+        found: dict[str, Target] = {}
+        for index in asked:
+            language = str(branches[index].get(LANGUAGE, ""))
+            values = {field: row.get(column.replace(_PLACE, language)) for field, column in self.columns.items()}
+            try:
+                found |= task.wanted_answers(record, index, values)
+            except RowError as error:
+                raise LeftOut(error.message) from None
+        return found
+
+    def gold_class(self, targets: Mapping[str, Target], row: Mapping[str, Any]) -> str:
+        """None: these are words."""
+        return ""
+
+    def mean_rating(self, row: Mapping[str, Any]) -> float:
+        """None."""
+        return float("nan")
+
+
+def find_gold(
+    task: AnyTask, given: Mapping[str, str | None], rows: list[dict[str, Any]], inputs: Sequence[str]
+) -> Gold:
+    """The gold's columns, as they are said or by their names.
+
+    Args:
+        given: role → column that the user named.
+        inputs: columns that the task reads.
+
+    Raises:
+        UsageError: if there are none, or not the one named, or they cannot be what this task learns from.
+    """
+    names = dict.fromkeys(rows[0])
+    asked = [question for example in task.examples() for question in task.questions(example.record)]
+    asks_one = any(question.name == "answer" for question in asked)
+    has_answers = asks_one and (given.get("answer") is not None or any(name in names for name in ANSWERS))
+    whether = any(isinstance(q.decoding, Choice) and q.decoding.labels == YES_NO for q in asked)
+    if task.taught and not has_answers:
+        return _find_fields(task, given, names, inputs)
+    if not (asks_one or whether):
+        hint = "it can for the tasks of Textmill, for tasks of your own with one question, and with `wanted_answers`"
+        raise UsageError(f"finetune cannot tell from gold what the several answers of {task.name} should be", hint)
+    _refuse_roles(task, given, "reference")
+    return find_columns(names, given, rows)
+
+
+def _find_fields(
+    task: AnyTask, given: Mapping[str, str | None], names: Mapping[str, Any], inputs: Sequence[str]
+) -> GoldFields:
+    if {_TRANSLATION, LANGUAGE} <= set(task.result.model_fields):
+        _refuse_roles(task, given, "label", "rating", "ratings", "answer")
+        return GoldFields({_TRANSLATION: _reference(task, given.get("reference"), names)})
+    _refuse_roles(task, given, "label", "rating", "ratings", "reference", "answer")
+    found = {}
+    for field in task.taught:
+        known = (f"{GOLD_PREFIX}{field}", *([] if field in inputs else [field]))
+        if (column := next((name for name in known if name in names), None)) is not None:
+            found[field] = column
+    if not found:
+        wanted = ", ".join(f"{GOLD_PREFIX}{field}" for field in task.taught)
+        raise UsageError("the gold has no answers to learn from", f"{task.name} learns from {wanted}")
+    return GoldFields(found)
+
+
+def _reference(task: AnyTask, given: str | None, names: Mapping[str, Any]) -> str:
+    """The column of references; a result's language must tell which of them is its own."""
+    known = (*ROLES["reference"], *IN_A_FILE["reference"])
+    column = given or next((name for name in known if name in names), None)
+    if column is None:
+        hint = f"name their column with --reference; there is: {', '.join(names)}"
+        raise UsageError("the gold has no references to learn from", hint)
+    languages = [str(told[LANGUAGE]) for told in task.branches(None)]
+    for name in dict.fromkeys(column.replace(_PLACE, language) for language in languages):
+        if name not in names:
+            raise UsageError(f"the gold has no column {name!r}", nearest(name, names))
+    if len(languages) > 1 and _PLACE not in column and LANGUAGE not in names:
+        hint = f"add a column {LANGUAGE}, or give --reference 'reference_{_PLACE}'"
+        raise UsageError(f"it is not said which of {', '.join(languages)} the references are in", hint)
+    return column
+
+
+def _refuse_roles(task: AnyTask, given: Mapping[str, str | None], *roles: str) -> None:
+    for role in roles:
+        if given.get(role) is not None:
+            raise UsageError(f"{task.name} does not learn from a column of the role {role}", f"leave out --{role}")

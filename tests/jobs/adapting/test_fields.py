@@ -1,0 +1,174 @@
+"""Gold of the tasks that answer in words: which answers it comes to, and which rows are left out for what."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.adapting.ending import end_token
+from jobs.adapting.fields import GoldFields, find_gold
+from jobs.adapting.lessons import Teacher, read_rows
+from jobs.adapting.written import MOST_ROWS, draw_samples
+from jobs.inquiry import make_task
+from jobs.tasks import find_task
+from pipeline.errors import UsageError
+from pipeline.models import Model
+from pipeline.requests import Prompter, PromptRules
+from pipeline.tokens import BytesTokenizer, encode_all, load_tokenizer
+
+RULES = PromptRules(None, "", 20_000, 0, truncate=False)
+END = 256
+LAMP = {"topic": "Aldery lamp", "facts": ["7 watt"]}
+ES = {"to": ["es"]}
+
+
+def teach(name: str, rows: list[dict[str, Any]], rules: PromptRules = RULES, **options: Any) -> Any:
+    """The teacher, the rows it can use, and why it cannot use the others."""
+    task = make_task(find_task(name), options, None, Model("m", None, "m"))
+    fields = {field: field for field in task.record.model_fields if field in rows[0]}
+    gold = find_gold(task, {}, rows, list(fields.values()))
+    teacher = Teacher(task, rules, tokenizer=BytesTokenizer(), end=END)  # type: ignore[arg-type]
+    return teacher, *read_rows(teacher, rows, gold, fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "options", "answers"),
+    [
+        ("translate", {"text": "Good day", "reference": " Buenos días "}, ES, ["Buenos días"]),
+        ("translate", {"text": "# Hours\n- Open", "reference": "# Horario\n\n-  Abierto"}, ES, ["Horario", "Abierto"]),
+        (
+            "translate",
+            {"text": "Good day", "target_language": "de", "translation": "Guten Tag"},
+            {"to": ["es", "de"], "source": "en"},
+            ["Guten Tag"],
+        ),
+        (
+            "generate",
+            {**LAMP, "gold_body": "Läuft mit 7 Watt.", "gold_title": "Lampe"},
+            {},
+            ['{"title": "Lampe", "body": "Läuft mit 7 Watt."}'],
+        ),
+        ("reply", {"messages": "Where is it?", "gold_reply": "On its way.\n\nAda"}, {"sign": "Ada"}, ["On its way."]),
+        ("reply", {"messages": "Where is it?", "reply": "On its way."}, {}, ["On its way."]),
+    ],
+)
+def test_a_right_result_teaches_its_answers(name: str, row: dict[str, Any], options: Any, answers: list[str]) -> None:
+    teacher, found, left = teach(name, [row], **options)
+    assert left == {}
+    lessons = teacher.lessons(found)
+    assert [bytes(lesson.answer[:-1]).decode() for lesson in lessons] == answers
+    asked = [q for q in teacher.task.questions(found[0].record) if q.name in found[0].targets]
+    requests = [Prompter(RULES).request(question)[0] for question in asked]
+    assert [list(lesson.prompt) for lesson in lessons] == [encode_all(BytesTokenizer(), r.segments) for r in requests]
+    for lesson in lessons:
+        assert (lesson.answer[-1], lesson.labels, lesson.weight) == (END, (), len(lesson.answer))
+        assert lesson.read == lesson.prompt + lesson.answer[:-1]
+        assert lesson.num_answers == len(lesson.answer)
+
+
+def test_what_is_extracted_teaches_all_its_fields() -> None:
+    order = {"product": "oak shelves", "quantity": 4, "price": None, "currency": None, "delivery_date": None}
+    schema = "jobs/data/order.schema.json"
+    rows = [
+        {"text": "4 oak shelves please", **{f"gold_{name}": v for name, v in {**order, "urgent": False}.items()}},
+        {"text": "Some shelves", **{f"gold_{name}": v for name, v in {**order, "urgent": "very"}.items()}},
+    ]
+    teacher, found, left = teach("extract", rows, json_schema=schema)
+    (lesson,) = teacher.lessons(found)
+    assert json.loads(bytes(lesson.answer[:-1])) == {**order, "urgent": False}
+    assert left == {"a value that the schema does not allow": 1}
+
+
+def test_rows_that_teach_nothing_are_counted() -> None:
+    long = "Each of these words is one more of many. " * 12
+    rows = [
+        {"text": "Good day", "reference": "Buenos días"},
+        {"text": "Good day", "reference": None},
+        {"text": "One line\nand another", "reference": "Una sola línea"},
+        {"text": long, "reference": "Cada una de estas palabras es una más."},
+        {"text": "Open", "reference": "Abierto" * 60},
+        {"text": None, "reference": "Nada"},
+    ]
+    _, found, left = teach("translate", rows, to=["es"], source="en")
+    assert [gold.targets for gold in found] == [{"es/0": "Buenos días"}]
+    assert left == {
+        "no answer": 1,
+        "a reference that does not follow the pieces of its text": 2,
+        "an answer longer than a job lets it be": 1,
+        "no valid record": 1,
+    }
+    assert teach("translate", rows[3:4], to=["es"], source="en", piece_chars=1000)[1]
+
+
+def test_a_prompt_that_does_not_fit_is_left_out_and_not_cut() -> None:
+    rows = [{"messages": "Where is it?", "policy": policy, "reply": "On its way."} for policy in ("", "word " * 900)]
+    teacher, found, _ = teach("reply", rows[:1])
+    rules = PromptRules(None, "", len(teacher.lessons(found)[0].prompt) + 600, 0, truncate=False)
+    _, found, left = teach("reply", rows, rules)
+    assert (len(found), left) == (1, {"a prompt longer than the context": 1})
+
+
+def test_a_reference_is_for_its_own_language() -> None:
+    rows = [
+        {"text": "Good day", "target_language": "es", "reference": "Buenos días"},
+        {"text": "Good day", "target_language": "fr", "reference": "Bonjour"},
+    ]
+    _, found, left = teach("translate", rows, to=["es", "de"], source="en")
+    assert [gold.targets for gold in found] == [{"es/0": "Buenos días"}]
+    assert left == {"another target_language than asked for": 1}
+    task = make_task(find_task("translate"), {"to": ["es", "de"], "source": "en"}, None, Model("m", None, "m"))
+    wide = {"text": "Good day", "ref_es": "Buenos días", "ref_de": "Guten Tag"}
+    gold = find_gold(task, {"reference": "ref_{language}"}, [wide], ["text"])
+    found = gold.targets(task, task.record(text="Good day"), wide)
+    assert found == {"es/0": "Buenos días", "de/0": "Guten Tag"}
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "given", "message"),
+    [
+        ("translate", {"text": "One", "gold_label": "Uno"}, {}, "no references to learn from"),
+        ("translate", {"text": "One", "reference": "Uno"}, {}, "not said which of es, de the references are in"),
+        ("translate", {"text": "One", "reference": "Uno"}, {"reference": "ref_{language}"}, "no column 'ref_es'"),
+        (
+            "translate",
+            {"text": "One", "reference": "Uno"},
+            {"label": "text"},
+            "does not learn from a column of the role",
+        ),
+        ("reply", {"messages": "One", "gold_label": "x"}, {}, "no answers to learn from"),
+        (
+            "sentiment",
+            {"text": "One", "gold_label": "x"},
+            {"reference": "x"},
+            "does not learn from a column of the role",
+        ),
+    ],
+)
+def test_gold_of_another_kind_is_one_line(name: str, row: Any, given: dict[str, str], message: str) -> None:
+    options = {"to": ["es", "de"]} if name == "translate" else {}
+    task = make_task(find_task(name), options, None, Model("m", None, "m"))
+    with pytest.raises(UsageError, match=message):
+        find_gold(task, given, [row], ["text"])
+
+
+def test_what_a_task_reads_is_no_answer() -> None:
+    task = make_task(find_task("generate"), {}, None, Model("m", None, "m"))
+    row = {"title": "Lamp", "facts": "7 watt", "body": "A lamp."}
+    assert find_gold(task, {}, [row], ["title", "facts"]) == GoldFields({"body": "body"})
+
+
+def test_free_text_of_a_few_rows_is_written_and_json_is_not() -> None:
+    rows = [{"text": f"Line {i}\nand line", "reference": f"Zeile {i}\nund Zeile"} for i in range(MOST_ROWS + 9)]
+    teacher, found, _ = teach("translate", rows, to=["de"], source="en")
+    samples = draw_samples(teacher, found, seed=1)
+    assert (samples.num_rows, len(samples.lessons)) == (MOST_ROWS, 2 * MOST_ROWS)
+    for lesson, reference in zip(samples.lessons, samples.references, strict=True):
+        assert bytes(lesson.answer[:-1]).decode() == reference
+    teacher, found, _ = teach("generate", [{**LAMP, "gold_title": "Lamp", "gold_body": "It shines."}])
+    assert draw_samples(teacher, found, seed=1).num_rows == 0
+
+
+def test_an_answer_ends_as_turns_of_the_model_do(tiny: Path, tiny_chat: Path) -> None:
+    assert end_token(tiny, load_tokenizer(tiny)) == 1
+    assert end_token(tiny_chat, load_tokenizer(tiny_chat)) == 0
