@@ -58,7 +58,7 @@ def _measure(side: str, model: str, folder: Path) -> Figures:
 def _ask_once(model: str) -> None:
     """The same engine, with the same settings, and nothing else; the prompt is as long as the job's."""
     from pipeline.engines.base import EngineNeeds
-    from pipeline.engines.vllm_engine import engine_arguments, prepare_environment
+    from pipeline.engines.vllm_settings import engine_arguments, prepare_environment
     from pipeline.models import resolve_model
 
     folder = str(resolve_model(model, None, lambda message: None).folder)

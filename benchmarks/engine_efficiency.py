@@ -18,7 +18,8 @@ from measure import Figures
 def _bare(args: argparse.Namespace, folder: Path) -> Figures:
     """One `LLM.generate` over the same token ids."""
     from jobs.prepare import prepare
-    from pipeline.engines.vllm_engine import make_ready, sampling_params
+    from pipeline.engines.vllm_engine import sampling_params
+    from pipeline.engines.vllm_settings import make_ready
     from pipeline.tokens import encode_all
 
     plan = prepare(job_config(args, folder), "bare", folder, lambda message: None).plan

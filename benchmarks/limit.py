@@ -74,7 +74,7 @@ class _Shape:
 
 def _measure(model: str, engine_args: dict[str, Any]) -> Figures:
     from pipeline.engines.base import EngineNeeds
-    from pipeline.engines.vllm_engine import make_ready
+    from pipeline.engines.vllm_settings import make_ready
     from pipeline.models import resolve_model
 
     folder = resolve_model(model, None, lambda message: None).folder

@@ -147,7 +147,8 @@ def _textmill(work: _Work) -> Figures:
 
 def _bare(work: _Work, make_decoding: Callable[[Any], Any], batch: int) -> Figures:
     """`LLM.generate` over batches of token ids, each waited for."""
-    from pipeline.engines.vllm_engine import make_ready, sampling_params
+    from pipeline.engines.vllm_engine import sampling_params
+    from pipeline.engines.vllm_settings import make_ready
     from pipeline.tokens import encode_all
 
     plan = work.plan()

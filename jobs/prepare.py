@@ -21,7 +21,8 @@ from pipeline.columns import choose_column, choose_id_column, choose_text_column
 from pipeline.completions import CompletionFolder
 from pipeline.engines.base import EngineNeeds, EngineSpec
 from pipeline.engines.scripted import ScriptedSpec
-from pipeline.engines.vllm_engine import VllmSpec, vllm_version
+from pipeline.engines.vllm_engine import VllmSpec
+from pipeline.engines.vllm_settings import vllm_version
 from pipeline.errors import RunError, UsageError
 from pipeline.flow import Plan
 from pipeline.layout import OutputLayout

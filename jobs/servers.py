@@ -9,7 +9,7 @@ from pipeline.engines.base import EngineNeeds
 from pipeline.engines.server.probe import look_at
 from pipeline.engines.server.served import Served
 from pipeline.engines.server_engine import ServerSpec
-from pipeline.engines.vllm_engine import vllm_version
+from pipeline.engines.vllm_settings import vllm_version
 from pipeline.errors import UsageError
 from pipeline.models import Say
 from pipeline.tokens import load_tokenizer

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engines.server.client import API_KEY_VARIABLE, api_key
-from pipeline.engines.vllm_engine import vllm_version
+from pipeline.engines.vllm_settings import vllm_version
 from pipeline.errors import RunError, UsageError
 from pipeline.models import DEFAULT_CONTEXT_TOKENS, Say, resolve_model
 

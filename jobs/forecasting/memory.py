@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jobs.forecasting.figures import Memory
 from jobs.prepare import Prepared
-from pipeline.engines.vllm_engine import kv_cache_bytes
+from pipeline.engines.vllm_settings import kv_cache_bytes
 from pipeline.gpus import visible_gpus
 from pipeline.run_history import this_host
 

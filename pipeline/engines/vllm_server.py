@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.engines.base import EngineNeeds
 from pipeline.engines.cpu_kernels import register_cpu_kernels
-from pipeline.engines.vllm_engine import compile_as_asked, make_ready
+from pipeline.engines.vllm_settings import compile_as_asked, make_ready
 
 _PR_SET_PDEATHSIG = 1
 

@@ -8,7 +8,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]  # torc
 @pytest.mark.parametrize("of", [[1, 1, 0, 2, 1, 0], [2] * 6, [0] * 6, [0, 2, 0, 0, 0, 0]])
 @pytest.mark.parametrize("is_prefill", [True, False])
 def test_each_token_gets_what_its_own_adapter_adds(of: list[int], is_prefill: bool) -> None:
-    from pipeline.engines.vllm_engine import prepare_environment
+    from pipeline.engines.vllm_settings import prepare_environment
 
     prepare_environment()
     import torch

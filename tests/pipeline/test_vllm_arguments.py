@@ -1,7 +1,7 @@
 """vLLM's arguments: what a device calls for, and what the user says."""
 
 from pipeline.engines.base import EngineNeeds
-from pipeline.engines.vllm_engine import engine_arguments
+from pipeline.engines.vllm_settings import engine_arguments
 
 
 def _needs(**arguments: object) -> EngineNeeds:

@@ -7,7 +7,8 @@ from pipeline.decoding import Choice, Decoding
 from pipeline.elements import Completion
 from pipeline.engines.base import EngineNeeds
 from pipeline.engines.server.protocol import Said
-from pipeline.engines.vllm_engine import reasoning_parser, split_reasoning, vllm_version
+from pipeline.engines.vllm_engine import reasoning_parser, split_reasoning
+from pipeline.engines.vllm_settings import vllm_version
 
 
 class Thoughts:
