@@ -80,12 +80,12 @@ def give(product: str, policy: str, turns: Sequence[Turn], left_out: bool = Fals
     """
     for what, text in (("Product", product), ("Policy", policy)):
         if text.strip():
-            yield from (f"{what}: ", Text(_one_line(text), may_order=True), "\n")
+            yield from (f"{what}: ", Text.on_one_line(text, may_order=True), "\n")
     yield Border("Conversation:\n")  # rows with one policy have all before it in common
     if left_out:
         yield _LEFT_OUT
     for turn in turns:
-        yield from (f"{turn.role.capitalize()}: ", Text(_one_line(turn.text), may_cut=False), "\n")
+        yield from (f"{turn.role.capitalize()}: ", Text.on_one_line(turn.text, may_cut=False), "\n")
 
 
 def reply_decoding(max_words: int) -> FreeText:
@@ -97,11 +97,6 @@ def _told(shown: Shown) -> str:
     """What an example gives, all of it constant."""
     turns = [Turn(role=role, text=text) for role, text in zip(cycle(_SIDES), shown.said, strict=False)]
     return readable(tuple(give(shown.product, shown.policy, turns)))
-
-
-def _one_line(text: str) -> str:
-    """On one line, so that no text can pass for the next turn."""
-    return " ".join(text.split())
 
 
 def _listed(named: Mapping[Any, str]) -> str:

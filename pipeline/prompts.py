@@ -24,11 +24,19 @@ class Text:
 
     Attributes:
         may_order: it was not written by strangers, or by the model for us: what reads like an order to the model stays.
+        lines: the text with the line breaks that `value` has not, for whoever looks for orders.
     """
 
     value: str
     may_cut: bool = True
     may_order: bool = False
+    lines: str | None = None
+
+    @classmethod
+    def on_one_line(cls, text: str, may_cut: bool = True, may_order: bool = False) -> "Text":
+        """A text on one line, so that it cannot pass for what follows on the next."""
+        value = " ".join(text.split())
+        return cls(value, may_cut, may_order, text if value != text else None)
 
 
 @dataclass(frozen=True)

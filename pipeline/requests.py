@@ -152,8 +152,13 @@ class Prompter:
         return Request(named, segments, decoding, adapter), truncated
 
     def _guard(self, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
-        found = tuple(
-            replace(s, value=self._guarded(s.value)) if isinstance(s, Text) and not s.may_order else s for s in segments
-        )
+        found = tuple(self._without_orders(s) if isinstance(s, Text) and not s.may_order else s for s in segments)
         self.num_guarded += found != segments
         return found
+
+    def _without_orders(self, text: Text) -> Text:
+        whole = text.value if text.lines is None else text.lines
+        kept = self._guarded(whole)
+        if kept == whole:
+            return text
+        return replace(text, value=kept) if text.lines is None else Text.on_one_line(kept, text.may_cut)

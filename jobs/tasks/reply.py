@@ -109,6 +109,8 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
     A person must take over where the customer's words give a grave reason away (`jobs.handover`), where the model says
     so, if it is asked to (`human_threshold`; a model of 0.5 billion parameters is no better than chance at it), and
     where the reply still fails that check after it was asked for once more: what no policy covers ends there.
+
+    What gives the model orders in a message is left out of what it reads (`pipeline.text.guard`): a customer asks people.
     """
 
     name = "reply"
@@ -118,6 +120,7 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
     result = ReplyResult
     options_model = ReplyOptions
     columns = ("reply", "intent", "language", "needs_human", "needs_human_reason")
+    may_guard = True
     taught = ("reply",)
     checks = ("language", "promises", "personal_data", "length", "no_leftovers", "no_loop")
 
