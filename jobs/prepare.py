@@ -19,7 +19,7 @@ from pipeline.calibration import calibrate_task
 from pipeline.cluster.where import Paths, Where, choose_where
 from pipeline.columns import choose_column, choose_id_column, choose_text_column, describe_columns, is_text
 from pipeline.completions import CompletionFolder
-from pipeline.engines.base import EngineNeeds, EngineSpec
+from pipeline.engines.base import AdapterFiles, EngineNeeds, EngineSpec
 from pipeline.engines.scripted import ScriptedSpec
 from pipeline.engines.vllm_engine import VllmSpec
 from pipeline.engines.vllm_settings import vllm_version
@@ -96,7 +96,7 @@ def prepare(config: JobConfig, run_id: str, building: Path | str, say: Say) -> P
         reasoning_tokens=rules.reasoning_tokens,
         request_seconds=config.request_seconds,
         arguments=asked.engine_arguments,
-        adapters={one.name: str(one.folder) for one in asked.adapters},
+        adapters={one.name: AdapterFiles(str(one.folder), one.digest) for one in asked.adapters},
     )
     engine = _engine_spec(config, needs, task, say)
     recipe = make_recipe(task, model, engine.identity(), rules)

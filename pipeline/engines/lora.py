@@ -1,11 +1,13 @@
 """What vLLM has to know of adapters before it starts. It imports nothing of vLLM's."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UsageError
+from pipeline.adapters import adapter_digest
+from pipeline.engines.base import AdapterFiles
+from pipeline.errors import AdapterChanged, UsageError
 from schemas.adapter import PEFT_NAME
 
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -38,3 +40,21 @@ def lora_arguments(folders: Iterable[str]) -> dict[str, Any]:
         if all(isinstance(names, list) for names in targets)
         else None,  # a pattern: vLLM makes all layers ready
     }
+
+
+def refuse_changed(adapters: Mapping[str, AdapterFiles]) -> None:
+    """Called once they are loaded: what was read is then what answers are kept under.
+
+    Raises:
+        AdapterChanged: if one is not what it was when the run began.
+    """
+    for name, one in adapters.items():
+        try:
+            is_same = adapter_digest(Path(one.folder)) == one.digest
+        except OSError:
+            is_same = False
+        if not is_same:
+            raise AdapterChanged(
+                f"the adapter {name} was changed while the run was on: {one.folder}",
+                "run the job again; what was answered before is in the store",
+            )
