@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.config import JobConfig
+from jobs.evaluation.calibrate import calibrate_batch
 from jobs.explaining.explain import explain
 from jobs.forecasting.counting import count_requests
 from jobs.prepare import prepare
@@ -166,6 +167,31 @@ def test_an_adapter_that_was_missing_can_be_given_afterwards(run, rows, adapters
     (told,) = explain(tmp_path / "out", ["f"], print)
     assert told.adapter.folder == str(late)
     assert told.results[0].rebuilt
+
+
+def test_a_redrive_has_the_runs_adapters_and_records_its_own(run, rows, adapters, results, tmp_path: Path) -> None:
+    run(rows, adapter_column="of", adapters=adapters)
+    shop = write_adapter(Path(adapters["shop"]), weights="retrained")
+    late = {"adapters.nobody": str(write_adapter(tmp_path / "late", weights="late"))}
+    with pytest.raises(UsageError, match="the adapter shop is not the run's any more") as refused:
+        redrive(tmp_path / "out", [], late, Terminal(io.StringIO()))
+    assert f"--set adapters.shop={shop}" in refused.value.hint
+    assert results().to_pylist()[5]["label"] is None
+    said = {**late, "adapters.shop": str(shop)}
+    (redriven,) = redrive(tmp_path / "out", [], said, Terminal(io.StringIO())).manifest.redrives
+    assert {name: use.digest for name, use in redriven.adapters.items()} == {
+        name: adapter_digest(tmp_path / folder)
+        for name, folder in {"shop": "shop", "hotel": "hotel", "nobody": "late"}.items()
+    }
+
+
+def test_a_run_that_got_adapters_from_a_redrive_is_not_calibrated(run, write_parquet, adapters, tmp_path: Path) -> None:
+    rows = write_parquet({"text": ["So it is.", None], "of": [None, "shop"]})
+    run(rows)
+    settings = {"adapter_column": "of", "adapters": adapters}
+    assert redrive(tmp_path / "out", [], settings, Terminal(io.StringIO())).manifest.model.adapters == {}
+    with pytest.raises(UsageError, match="of several adapters"):
+        calibrate_batch(tmp_path / "out", datetime.now(UTC))
 
 
 def test_a_forecast_counts_requests_by_adapter(rows, adapters, tmp_path: Path) -> None:
