@@ -36,12 +36,16 @@ def probe(config: JobConfig, file: Path | None, resampling: Resampling, now: dat
         file: a set of texts of one's own.
 
     Raises:
-        UsageError: if the task gives no label to each text, or the set cannot be used.
+        UsageError: if the task gives no label to each text, rows name adapters, or the set cannot be used.
         RunError: as for any job; or if no text has an answer.
     """
     task = find_task(config.task)
     if "label" not in task.result.model_fields or not {"score", "probabilities"} & set(task.result.model_fields):
         raise UsageError(f"{task.name} gives no label with probabilities to a text", "probe sentiment or classify")
+    if config.adapters:
+        as_it_is = "--set adapter_column=null --set adapters={}"
+        hint = f"{as_it_is} probes the model as it is, and with --set adapter=DIR one of its adapters"
+        raise UsageError("the texts of a probe name no adapter, as the rows of this job do", hint)
     variants = read_variants(file)
     output = Path(config.output).expanduser().absolute()
     texts = output.with_name(f"{output.name}-texts.parquet")
@@ -56,8 +60,6 @@ def probe(config: JobConfig, file: Path | None, resampling: Resampling, now: dat
         "redact_columns": (),
         "empty_columns": (),
         "cascade_by": None,
-        "adapter_column": None,
-        "adapters": {},
     }
     manifest = run_job(config.model_copy(update=whole), terminal)
     found = measured(variants, RunOutput(output, manifest), resampling, now)
