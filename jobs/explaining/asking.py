@@ -1,6 +1,6 @@
 """A row's questions asked once more, of the store instead of an engine: by the code and the rules of the run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,8 @@ from pipeline.task import AnyTask
 from schemas.envelope import ErrorClass
 from schemas.manifest import CalibrationUse, Manifest
 
+_COLUMN = "adapter_column"
+
 
 @dataclass(frozen=True)
 class Asker:
@@ -34,6 +36,7 @@ class Asker:
         config: its settings; a redrive's, where the row is from there.
         recipe: of the row, rebuilt; equal to the run's unless a note says otherwise.
         rules: how prompts are made, with the scope of the store.
+        adapter: the name in the rows that it asked for; None: rows of none, and those that were not asked for.
     """
 
     config: JobConfig
@@ -42,10 +45,22 @@ class Asker:
     rules: PromptRules
     folder: CompletionFolder
     notes: tuple[str, ...]
+    adapter: str | None = None
 
 
-def make_asker(manifest: Manifest, recipe_digest: str, say: Say) -> Asker:
-    """What a row was asked with, found by its recipe: the run's own settings, a redrive's, or a cheaper model of both.
+def adapter_columns(manifest: Manifest) -> set[str]:
+    """The columns by which rows named their adapters, in the run and in its redrives."""
+    return {named for said in (manifest.config, *(r.set for r in manifest.redrives)) if (named := said.get(_COLUMN))}
+
+
+def make_asker(manifest: Manifest, recipe_digest: str, names: Mapping[str, str | None], say: Say) -> Asker:
+    """What a row was asked with, found by its recipe and the adapter that it names.
+
+    It is of the run's own settings, of a redrive's, or of a cheaper model of both. The recipe alone does not tell: one
+    adapter may have several names, some of them in a redrive only.
+
+    Args:
+        names: what the row has in each of `adapter_columns`.
 
     Raises:
         UsageError: if the task, its options or the model are not to be had any more.
@@ -55,7 +70,8 @@ def make_asker(manifest: Manifest, recipe_digest: str, say: Say) -> Asker:
         for alone in reversed(configs_of(change(manifest.config, redriven))):
             for asker in _askers(manifest, alone, say):
                 tried.append(asker)
-                if asker.recipe.digest() == recipe_digest:
+                is_of_row = asker.adapter in (None, names.get(alone.adapter_column or ""))
+                if is_of_row and asker.recipe.digest() == recipe_digest:
                     return asker
     note = (
         "the prompts below are not surely those of the run: its recipe cannot be rebuilt here "
@@ -88,7 +104,9 @@ def _askers(manifest: Manifest, config: JobConfig, say: Say) -> Iterator[Asker]:
         used = manifest.model.adapters.get(one.name)
         changed = used is not None and _digest(used.calibration) != _digest(own.use.calibration)
         note = f"the calibration of the adapter {one.name} was changed since the run"
-        yield replace(plain, task=own.task, recipe=own.recipe, notes=(*notes, *([note] if changed else ())))
+        yield replace(
+            plain, task=own.task, recipe=own.recipe, notes=(*notes, *([note] if changed else ())), adapter=one.name
+        )
 
 
 def _digest(calibration: CalibrationUse | None) -> str | None:

@@ -169,6 +169,27 @@ def test_an_adapter_that_was_missing_can_be_given_afterwards(run, rows, adapters
     assert told.results[0].rebuilt
 
 
+def test_a_name_that_a_redrive_gave_to_one_of_the_runs_adapters_is_explained(
+    run, rows, adapters, tmp_path: Path
+) -> None:
+    run(rows, adapter_column="of", adapters=adapters)
+    settings = {"adapters.nobody": adapters["hotel"]}
+    assert redrive(tmp_path / "out", [], settings, Terminal(io.StringIO())).manifest.counts.failed == 0
+    hotel, nobody = explain(tmp_path / "out", ["b", "f"], print)
+    assert hotel.recipe == nobody.recipe
+    assert (hotel.adapter.name, nobody.adapter.name) == ("hotel", "nobody")
+    for told in (hotel, nobody):
+        assert told.notes == []
+        assert told.results[0].rebuilt
+
+
+def test_a_row_without_a_text_is_explained_whatever_it_names(run, write_parquet, adapters, tmp_path: Path) -> None:
+    run(write_parquet({"id": ["a"], "text": [None], "of": ["shop"]}), id="id", adapter_column="of", adapters=adapters)
+    (told,) = explain(tmp_path / "out", ["a"], print)
+    assert told.notes == []
+    assert told.results[0].rebuilt
+
+
 def test_a_redrive_has_the_runs_adapters_and_records_its_own(run, rows, adapters, results, tmp_path: Path) -> None:
     run(rows, adapter_column="of", adapters=adapters)
     shop = write_adapter(Path(adapters["shop"]), weights="retrained")
