@@ -20,6 +20,7 @@ from pipeline.cluster.where import Paths, Where, choose_where
 from pipeline.columns import choose_column, choose_id_column, choose_text_column, describe_columns, is_text
 from pipeline.completions import CompletionFolder
 from pipeline.engines.base import AdapterFiles, EngineNeeds, EngineSpec
+from pipeline.engines.lora import lora_arguments
 from pipeline.engines.scripted import ScriptedSpec
 from pipeline.engines.vllm_engine import VllmSpec
 from pipeline.engines.vllm_settings import vllm_version
@@ -89,6 +90,7 @@ def prepare(config: JobConfig, run_id: str, building: Path | str, say: Say) -> P
     _refuse_unknown_checks(task, config.require)
     redaction = redaction_of(config, columns, found.schema, id_column)
     _refuse_adapter_column(config.adapter_column, found.schema, redaction)
+    lora_arguments(str(one.folder) for one in asked.adapters)  # refused now: an engine starts late
     needs = EngineNeeds(
         run_id=run_id,
         context_tokens=context_needed(rules, task, _longest_text(parts, found.schema, columns)),

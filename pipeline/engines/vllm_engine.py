@@ -113,6 +113,8 @@ class VllmEngine:
 
             # Without a context vLLM takes 2,048 tokens a step on a GPU; for batches, it has eight times as many.
             return LLMEngine.from_engine_args(EngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS)
+        except RunError:
+            raise
         except Exception as error:
             raise RunError(f"vLLM did not start: {one_line(error)}", "the log file has vLLM's own words") from error
 

@@ -21,7 +21,7 @@ from pipeline.adapters import adapted_digest, adapter_digest
 from pipeline.calibration import prompt_digest
 from pipeline.elements import Request
 from pipeline.errors import UsageError
-from schemas.adapter import CALIBRATION_NAME
+from schemas.adapter import CALIBRATION_NAME, PEFT_NAME
 from schemas.calibration import Calibration, LabelCalibration
 from tests.adapter_folders import write_adapter
 from tests.jobs.test_cli import invoke
@@ -270,4 +270,11 @@ def test_adapters_that_do_not_fit_are_refused_before_anything_is_asked(
     write_adapter(Path(adapters["hotel"]), **about)
     with pytest.raises(UsageError, match=said):
         run(rows, **{"adapter_column": "of", "adapters": adapters, **settings})
+    assert not asked
+
+
+def test_an_adapter_of_too_large_a_rank_is_refused_before_anything_is_asked(run, rows, adapters, asked) -> None:
+    (Path(adapters["hotel"]) / PEFT_NAME).write_text('{"r": 1024, "target_modules": ["q_proj"]}')
+    with pytest.raises(UsageError, match="hotel has rank 1024"):
+        run(rows, adapter_column="of", adapters=adapters)
     assert not asked

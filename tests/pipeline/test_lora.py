@@ -37,8 +37,24 @@ def test_ranks_and_layers_by_pattern(tmp_path: Path) -> None:
 
 
 def test_an_adapter_beyond_what_vllm_serves_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="rank 1024"):
-        lora_arguments([config(tmp_path / "a", r=1024)])
+    with pytest.raises(UsageError, match="b has rank 1024"):
+        lora_arguments([config(tmp_path / "a"), config(tmp_path / "b", r=1024)])
+    (tmp_path / "a" / PEFT_NAME).write_text("{}")
+    with pytest.raises(UsageError, match="KeyError: 'r'"):
+        lora_arguments([str(tmp_path / "a")])
+
+
+def test_what_is_refused_as_vllm_starts_keeps_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make_ready(needs: EngineNeeds) -> None:
+        raise UsageError("adapters cannot be served like that", "leave them out")
+
+    monkeypatch.setattr("pipeline.engines.vllm_engine.vllm_version", lambda: "0.32")
+    monkeypatch.setattr("pipeline.engines.vllm_engine.make_ready", make_ready)
+    engine = object.__new__(VllmEngine)
+    engine._needs = EngineNeeds("run", 1024, "model")
+    with pytest.raises(UsageError, match=r"^adapters cannot be served like that$") as refused:
+        engine._start()
+    assert refused.value.hint == "leave them out"
 
 
 @pytest.mark.parametrize("changed", [PEFT_NAME, WEIGHTS_NAME, "gone"])
