@@ -278,3 +278,15 @@ def test_an_adapter_of_too_large_a_rank_is_refused_before_anything_is_asked(run,
     with pytest.raises(UsageError, match="hotel has rank 1024"):
         run(rows, adapter_column="of", adapters=adapters)
     assert not asked
+
+
+def test_options_that_the_adapters_do_not_agree_on_have_to_be_given(run, rows, adapters, asked) -> None:
+    write_adapter(Path(adapters["shop"]), options={"calibration": None})
+    run(rows, output="agreed", adapter_column="of", adapters=adapters)
+    asked.clear()
+    write_adapter(Path(adapters["hotel"]), options={"calibration": "none"})
+    with pytest.raises(UsageError, match="shop and hotel were trained with different options: calibration") as refused:
+        run(rows, adapter_column="of", adapters=adapters)
+    assert refused.value.hint.startswith("give calibration,")
+    assert not asked
+    assert run(rows, adapter_column="of", adapters=adapters, options={"calibration": "none"}).counts.ok == 5
