@@ -77,6 +77,17 @@ def test_a_name_that_was_not_given_is_that_rows_own_failure(run, rows, adapters,
     assert letter["error"] == {"class": "invalid_row", "message": message, "attempts": 0}
 
 
+def test_numbers_that_name_adapters_do_so_beside_a_file_that_makes_them_floats(
+    run, write_parquet, adapters, asked, tmp_path: Path
+) -> None:
+    whole = write_parquet({"text": ["a", "b"], "of": [1, 2]}, "in/a.parquet")
+    write_parquet({"text": ["c"], "of": [1.0]}, "in/b.parquet")
+    numbers = {"1": adapters["shop"], "2": adapters["hotel"]}
+    for output, read in (("one", whole), ("both", whole.parent)):
+        assert run(read, output=output, adapter_column="of", adapters=numbers).counts.failed == 0
+    assert asked == {"1": 2, "2": 1}
+
+
 def test_a_row_names_no_path(run, write_parquet, adapters, asked) -> None:
     path = adapters["shop"]
     manifest = run(
