@@ -16,7 +16,7 @@ from jobs.prepare import Prepared, prepare
 from jobs.redacting import REDACTION_KEYS
 from jobs.run import answer
 from jobs.running import Run, running
-from jobs.settings import change
+from jobs.settings import change, run_config
 from jobs.terminal import Terminal
 from pipeline import metrics
 from pipeline.elements import Row
@@ -71,7 +71,7 @@ def redrive(output: Path, classes: Sequence[str], settings: Mapping[str, Any], t
             raise UsageError(f"--set {key}: a redrive cannot change that", _AS_A_NEW_RUN)
     with running(str(output), task, terminal) as run:
         chosen = choose_letters(output, classes)
-        config = change(chosen.manifest.config, settings)
+        config = change(run_config(chosen.manifest), settings)
         manifest = chosen.manifest
         if chosen.letters:
             prepared = _prepare(chosen, config, settings, run, terminal)

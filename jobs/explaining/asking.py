@@ -8,7 +8,7 @@ from jobs.cascading.setup import configs_of
 from jobs.config import JobConfig
 from jobs.explaining.explained import Asked
 from jobs.inquiry import inquiry_of, make_recipe
-from jobs.settings import change
+from jobs.settings import change, run_config
 from pipeline.answers import choice_probabilities
 from pipeline.calibration import calibration_digest, read_calibration
 from pipeline.completions import CompletionFolder
@@ -23,7 +23,7 @@ from pipeline.store_index import index_of
 from pipeline.store_parts import read_fingerprints
 from pipeline.task import AnyTask
 from schemas.envelope import ErrorClass
-from schemas.manifest import CalibrationUse, Manifest
+from schemas.manifest import CalibrationUse, Manifest, RowAdapterUse
 
 _COLUMN = "adapter_column"
 
@@ -66,9 +66,9 @@ def make_asker(manifest: Manifest, recipe_digest: str, names: Mapping[str, str |
         UsageError: if the task, its options or the model are not to be had any more.
     """
     tried: list[Asker] = []
-    for redriven in ({}, *(redrive.set for redrive in reversed(manifest.redrives))):
-        for alone in reversed(configs_of(change(manifest.config, redriven))):
-            for asker in _askers(manifest, alone, say):
+    for config, adapters in _configs(manifest):
+        for alone in reversed(configs_of(config)):
+            for asker in _askers(manifest, alone, adapters, say):
                 tried.append(asker)
                 is_of_row = asker.adapter in (None, names.get(alone.adapter_column or ""))
                 if is_of_row and asker.recipe.digest() == recipe_digest:
@@ -80,7 +80,17 @@ def make_asker(manifest: Manifest, recipe_digest: str, names: Mapping[str, str |
     return replace(tried[0], notes=(*tried[0].notes, note))
 
 
-def _askers(manifest: Manifest, config: JobConfig, say: Say) -> Iterator[Asker]:
+def _configs(manifest: Manifest) -> Iterator[tuple[JobConfig, Mapping[str, RowAdapterUse]]]:
+    """The settings of the run and of its redrives, the last one first, each with the adapters that it had."""
+    run = run_config(manifest)
+    yield change(run, {}), manifest.model.adapters
+    for redrive in reversed(manifest.redrives):
+        folders = {name: use.folder for name, use in redrive.adapters.items()}
+        config = change(run, redrive.set)
+        yield config.model_copy(update={"adapters": {**config.adapters, **folders}}), redrive.adapters
+
+
+def _askers(manifest: Manifest, config: JobConfig, adapters: Mapping[str, RowAdapterUse], say: Say) -> Iterator[Asker]:
     """What asked the rows of no adapter, and those of each adapter that rows could name."""
     inquiry = inquiry_of(config, say, fetches=False)
     model, task, rules = inquiry.model, inquiry.task, inquiry.rules
@@ -101,7 +111,7 @@ def _askers(manifest: Manifest, config: JobConfig, say: Say) -> Iterator[Asker]:
     yield plain
     for one in inquiry.adapters:
         own = adapt(one, task, model, recipe)
-        used = manifest.model.adapters.get(one.name)
+        used = adapters.get(one.name)
         changed = used is not None and _digest(used.calibration) != _digest(own.use.calibration)
         note = f"the calibration of the adapter {one.name} was changed since the run"
         yield replace(

@@ -15,6 +15,7 @@ from jobs.probing.measure import Answered, all_pairs, group_figures, worst_pairs
 from jobs.probing.texts import Variant, read_variants
 from jobs.run import run_job
 from jobs.run_output import RunOutput
+from jobs.settings import run_config
 from jobs.tasks import find_task
 from jobs.terminal import Terminal
 from pipeline.errors import RunError, UsageError
@@ -147,7 +148,7 @@ def config_of(run: Path) -> JobConfig:
         UsageError: if there is no complete run, or its config is of another version.
     """
     try:
-        return JobConfig.model_validate({**read_manifest(run).config, "budget": {}})
+        return JobConfig.model_validate({**run_config(read_manifest(run)), "budget": {}})
     except ValidationError:
         raise UsageError(f"the config of {run} is of another version of Textmill") from None
 

@@ -201,6 +201,22 @@ def test_a_row_without_a_text_is_explained_whatever_it_names(run, write_parquet,
     assert told.results[0].rebuilt
 
 
+def test_a_run_with_relative_folders_is_reopened_from_elsewhere(
+    run, rows, adapters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(rows, adapter_column="of", adapters={name: name for name in adapters})
+    write_adapter(tmp_path / "late", weights="late")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    terminal = Terminal(io.StringIO())
+    assert redrive(tmp_path / "out", [], {"adapters.nobody": "../late"}, terminal).manifest.counts.failed == 0
+    monkeypatch.chdir("/")
+    for told, folder in zip(explain(tmp_path / "out", ["a", "f"], print), ("shop", "late"), strict=True):
+        assert told.results[0].rebuilt
+        assert Path(told.adapter.folder).resolve() == tmp_path / folder
+
+
 def test_a_redrive_has_the_runs_adapters_and_records_its_own(run, rows, adapters, results, tmp_path: Path) -> None:
     run(rows, adapter_column="of", adapters=adapters)
     shop = write_adapter(Path(adapters["shop"]), weights="retrained")
