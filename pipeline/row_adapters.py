@@ -88,6 +88,7 @@ def adapt(one: RowAdapter, task: AnyTask, model: Model, recipe: Recipe) -> Adapt
         UsageError: if a calibration is named for all, which can be of one model only.
     """
     own, name = copy(task), f"{model.name}+{one.name}"
+    own.calibration = None  # the model's own, if there is one
     file = one.folder / CALIBRATION_NAME
     whole = replace(recipe, model=name, model_digest=adapted_digest(model.digest, one.digest))
     calibration = calibrate_task(own, whole, str(file) if file.is_file() else None)

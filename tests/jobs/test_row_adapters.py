@@ -12,6 +12,7 @@ from jobs.config import JobConfig
 from jobs.evaluation.calibrate import calibrate_batch
 from jobs.explaining.explain import explain
 from jobs.forecasting.counting import count_requests
+from jobs.inquiry import inquiry_of, make_recipe
 from jobs.prepare import prepare
 from jobs.redrive import redrive
 from jobs.settings import merge
@@ -21,6 +22,7 @@ from pipeline.adapters import adapted_digest, adapter_digest
 from pipeline.calibration import prompt_digest
 from pipeline.elements import Request
 from pipeline.errors import UsageError
+from pipeline.row_adapters import adapt
 from schemas.adapter import CALIBRATION_NAME, PEFT_NAME
 from schemas.calibration import Calibration, LabelCalibration
 from tests.adapter_folders import write_adapter
@@ -40,6 +42,24 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str | None]:
 
     monkeypatch.setattr("pipeline.engines.scripted.ScriptedEngine._default_script", script)
     return asked
+
+
+def calibration_of(model: str, prompts: str) -> Calibration:
+    """One that makes all labels about equally probable."""
+    return Calibration(
+        task="sentiment",
+        model="scripted",
+        model_digest=model,
+        prompt_digest=prompts,
+        method="batch",
+        fitted=datetime(2026, 11, 1, tzinfo=UTC),
+        run_id="-",
+        rows=50,
+        gold=None,
+        labels={label: LabelCalibration(weight=1e-6, bias=0.0) for label in LABELS},
+        folds=0,
+        seed=0,
+    )
 
 
 @pytest.fixture
@@ -126,20 +146,7 @@ def test_each_adapter_has_its_own_calibration(run, rows, adapters, results) -> N
     folder = Path(adapters["hotel"])
     digest = adapted_digest(plain.model.digest, adapter_digest(folder))
     prompts = prompt_digest({**plain.recipe, "model_digest": digest}, Sentiment.calibrated_questions)
-    calibration = Calibration(
-        task="sentiment",
-        model="scripted",
-        model_digest=digest,
-        prompt_digest=str(prompts),
-        method="batch",
-        fitted=datetime(2026, 11, 1, tzinfo=UTC),
-        run_id="-",
-        rows=50,
-        gold=None,
-        labels={label: LabelCalibration(weight=1e-6, bias=0.0) for label in LABELS},
-        folds=0,
-        seed=0,
-    )
+    calibration = calibration_of(digest, str(prompts))
     (folder / CALIBRATION_NAME).write_text(calibration.model_dump_json())
     manifest = run(rows, adapter_column="of", adapters=adapters)
     found = results().to_pylist()
@@ -152,6 +159,15 @@ def test_each_adapter_has_its_own_calibration(run, rows, adapters, results) -> N
     assert told.results[0].rebuilt
     run(rows, output="raw", adapter_column="of", adapters=adapters, options={"calibration": "none"})
     assert results("raw").to_pylist()[1]["p_negative"] == pytest.approx(0.85)
+
+
+def test_an_adapter_without_a_calibration_does_not_have_the_models(rows, adapters, tmp_path: Path) -> None:
+    given = {"adapter_column": "of", "adapters": adapters, "task": "sentiment", "engine": "scripted"}
+    asked = inquiry_of(JobConfig(inputs=(str(rows),), output=str(tmp_path / "out"), **given), print)
+    recipe = make_recipe(asked.task, asked.model, {}, asked.rules)
+    asked.task.calibration = calibration_of("scripted", "-")
+    assert [adapt(one, asked.task, asked.model, recipe).task.calibration for one in asked.adapters] == [None, None]
+    assert asked.task.calibration is not None
 
 
 def test_an_explanation_names_the_adapter_of_the_row(run, rows, adapters, tmp_path: Path) -> None:
