@@ -133,6 +133,21 @@ def parse_pairs(flag: str, pairs: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def parse_names(flag: str, pairs: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE pairs of a repeated flag, whose names are data: each is given once, and kept as it is.
+
+    Raises:
+        UsageError: for one without `=`, or a name that has a value already.
+    """
+    parse_pairs(flag, pairs)
+    found: dict[str, str] = {}
+    for name, _, value in (pair.partition("=") for pair in pairs):
+        if name in found:
+            raise UsageError(f"{flag} {name!r} is given twice: {found[name]} and {value}")
+        found[name] = value
+    return found
+
+
 def parse_engine_args(pairs: Sequence[str], flag: str = "--engine-arg") -> dict[str, Any]:
     """NAME=VALUE pairs; a value is read as JSON if it is (numbers, true, lists), else as a string.
 

@@ -280,6 +280,16 @@ def test_a_config_file_and_flags_name_adapters_and_the_model_is_theirs(rows, ada
 
 
 @pytest.mark.parametrize(
+    ("second", "said"), [("shop=other", "--adapters 'shop' is given twice"), (" shop=other", "white space")]
+)
+def test_each_flag_names_another_adapter(second: str, said: str, rows, adapters, tmp_path: Path) -> None:
+    flags = ["--adapters", f"shop={adapters['shop']}", "--adapters", second]
+    given = ("--adapter-column", "of", "--engine", "scripted", "--model", "scripted")
+    code, _, err = invoke("sentiment", rows, tmp_path / "out", *given, *flags)
+    assert (code, said in " ".join(err.split())) == (2, True)
+
+
+@pytest.mark.parametrize(
     ("settings", "said"),
     [
         ({"adapter_column": None}, "adapter_column and adapters go together"),
@@ -288,6 +298,7 @@ def test_a_config_file_and_flags_name_adapters_and_the_model_is_theirs(rows, ada
         ({"cascade": "scripted,scripted-large", "confidence": 0.9}, "either adapter_column or cascade"),
         ({"engine": "server"}, "not by a server"),
         ({"adapters": {" ": "folder"}}, "an empty name"),
+        ({"adapters": {"shop": "folder", "hotel ": "folder"}}, "the name 'hotel ' begins or ends with white space"),
     ],
 )
 def test_what_does_not_go_together_is_refused(settings: dict[str, Any], said: str, adapters) -> None:
