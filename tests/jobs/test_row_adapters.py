@@ -108,6 +108,22 @@ def test_numbers_that_name_adapters_do_so_beside_a_file_that_makes_them_floats(
     assert asked == {"1": 2, "2": 1}
 
 
+def test_a_file_without_the_column_is_told(rows, write_parquet, adapters, tmp_path: Path) -> None:
+    given = {"adapter_column": "of", "adapters": adapters, "task": "sentiment", "engine": "scripted"}
+
+    def said(*inputs: Path) -> list[str]:
+        config = JobConfig(inputs=tuple(map(str, inputs)), output=str(tmp_path / "out"), **given)
+        lines: list[str] = []
+        prepare(config, "run", tmp_path / "out", lines.append)
+        return lines
+
+    assert said(rows) == []
+    one, two = (write_parquet({"text": ["a"]}, f"in/{name}.parquet") for name in ("without", "without_too"))
+    assert said(rows, one) == [f"{one} has no column 'of': such rows are answered by the model as it is"]
+    (line,) = said(two, rows, one)
+    assert line.startswith(f"2 of the input's 3 files, {two} for one, have no column 'of':")
+
+
 def test_a_row_names_no_path(run, write_parquet, adapters, asked) -> None:
     path = adapters["shop"]
     manifest = run(
