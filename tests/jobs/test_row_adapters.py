@@ -360,3 +360,13 @@ def test_options_that_the_adapters_do_not_agree_on_have_to_be_given(run, rows, a
     assert refused.value.hint.startswith("give calibration,")
     assert not asked
     assert run(rows, adapter_column="of", adapters=adapters, options={"calibration": "none"}).counts.ok == 5
+
+
+def test_the_scripted_engine_has_nothing_to_put_a_models_adapter_on(rows, tmp_path: Path) -> None:
+    folder = write_adapter(tmp_path / "real", model="a-real-one", model_digest="real")
+    flags = ["--adapter-column", "of", "--adapters", f"shop={folder}", "--engine", "scripted"]
+    code, _, err = invoke("sentiment", rows, tmp_path / "out", *flags)
+    assert code == 2
+    assert "is for a-real-one, not for scripted, which has no weights" in " ".join(err.split())
+    assert "leave out --engine scripted" in " ".join(err.split())
+    assert "--model" not in err
