@@ -18,9 +18,10 @@ from tempfile import TemporaryDirectory
 from corpora import unique_reviews
 from measure import Figures, in_a_process, interleaved, report
 
+from pipeline.adapters import adapter_digest
 from pipeline.decoding import Choice
 from pipeline.elements import Request
-from pipeline.engines.base import EngineNeeds
+from pipeline.engines.base import AdapterFiles, EngineNeeds
 from pipeline.prompts import Text
 
 _HERE = Path(__file__).resolve()
@@ -68,7 +69,7 @@ def _measure(args: argparse.Namespace) -> Figures:
 
         cpu_lora.serve_masked = lambda: None
     is_merged = args.one == "merged"
-    adapters = {} if is_merged else {name: str(args.folder / name) for name in "ab"}
+    adapters = {} if is_merged else {name: _files(args.folder / name) for name in "ab"}
     engine = VllmSpec(
         EngineNeeds("-", 1024, str(args.folder / "merged" if is_merged else base), adapters=adapters)
     ).open()
@@ -90,6 +91,10 @@ def _measure(args: argparse.Namespace) -> Figures:
     taken = seconds(requests[_WARM_UP:])
     engine.close()
     return {"requests_per_second": args.rows / taken}
+
+
+def _files(folder: Path) -> AdapterFiles:
+    return AdapterFiles(str(folder), adapter_digest(folder))
 
 
 def _make_adapters(base: Path, folder: Path) -> Figures:

@@ -220,6 +220,8 @@ class JobConfig(BaseModel):
             raise ValueError("adapter_column and adapters go together")
         if not all(name.strip() for name in self.adapters):
             raise ValueError("adapters: an empty name is that of the model as it is")
+        if spaced := [name for name in self.adapters if name != name.strip()]:
+            raise ValueError(f"adapters: the name {spaced[0]!r} begins or ends with white space")
         if self.adapters and (self.adapter or self.cascade):
             raise ValueError(f"give either adapter_column or {'cascade' if self.cascade else 'adapter'}")
         if self.adapters and self.engine == "server":

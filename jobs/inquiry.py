@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, Say, reasoning_parser
 from pipeline.prompts import Recipe, Text, readable
 from pipeline.requests import Prompter, PromptFitter, PromptRules
 from pipeline.row_adapters import RowAdapter, read_adapters, with_prompts_of
-from pipeline.task import AnyTask, task_options
+from pipeline.task import AnyTask, Options, task_options
 from pipeline.text.guard import VERSION as GUARD_VERSION
 from pipeline.tokens import load_chat_template, load_tokenizer
 from schemas.adapter import AdapterCard
@@ -61,6 +61,7 @@ def inquiry_of(config: JobConfig, say: Say, fetches: bool = True) -> Inquiry:
     cards = [read_card(Path(config.adapter))] if config.adapter else [one.card for one in adapters]
     card = cards[0] if cards else None
     model = with_prompts_of(adapters, _model_of(config, card, say, fetches), find_task(config.task).name)
+    _refuse_other_options(adapters, find_task(config.task), config.options)
     options = adapted_options(card, config.options) if card else config.options
     task = make_task(find_task(config.task), options, config.prompt_form, model)
     engine_arguments, reasoning_tokens = _reasoning(config, model)
@@ -70,6 +71,18 @@ def inquiry_of(config: JobConfig, say: Say, fetches: bool = True) -> Inquiry:
     if config.adapters:
         rules = replace(rules, adapters={one.name: one.digest for one in adapters})
     return Inquiry(model, task, rules, engine_arguments, adapters)
+
+
+def _refuse_other_options(adapters: Sequence[RowAdapter], task: type[AnyTask], given: Mapping[str, Any]) -> None:
+    """All rows have the same options: those that the adapters were trained with, where nothing else is given."""
+    settled = [_options_of(task, adapted_options(one.card, given)) for one in adapters]
+    for other, options in zip(adapters[1:], settled[1:], strict=True):
+        for key in task.options_model.model_fields:
+            if getattr(options, key) != getattr(settled[0], key):
+                raise UsageError(
+                    f"the adapters {adapters[0].name} and {other.name} were trained with different options: {key}",
+                    f"give {key}, which is then that of all rows; or run a job for each",
+                )
 
 
 def _model_of(config: JobConfig, card: AdapterCard | None, say: Say, fetches: bool = True) -> Model:
@@ -98,13 +111,7 @@ def make_task(task: type[AnyTask], options: Mapping[str, Any], form: str | None,
     Raises:
         UsageError: for an unknown option or form, or a value that does not fit.
     """
-    for key in options:
-        if key not in task.options_model.model_fields:
-            raise UsageError(f"unknown option {key!r} of {task.name}", nearest(key, task.options_model.model_fields))
-    try:
-        values = task_options(task, options)
-    except ValidationError as error:
-        raise UsageError(validation_line(error)) from None
+    values = _options_of(task, options)
     form = form or model.prompt_forms.get(task.name)
     if form is None:
         chat = model.folder is None or load_chat_template(model.folder) is not None
@@ -112,6 +119,16 @@ def make_task(task: type[AnyTask], options: Mapping[str, Any], form: str | None,
     if form not in task.forms:
         raise UsageError(f"{task.name} has no prompt form {form!r}", f"it has {' and '.join(task.forms)}")
     return task(values, form)
+
+
+def _options_of(task: type[AnyTask], options: Mapping[str, Any]) -> Options:
+    for key in options:
+        if key not in task.options_model.model_fields:
+            raise UsageError(f"unknown option {key!r} of {task.name}", nearest(key, task.options_model.model_fields))
+    try:
+        return task_options(task, options)
+    except ValidationError as error:
+        raise UsageError(validation_line(error)) from None
 
 
 def _reasoning(config: JobConfig, model: Model) -> tuple[dict[str, Any], int]:

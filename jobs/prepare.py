@@ -19,7 +19,8 @@ from pipeline.calibration import calibrate_task
 from pipeline.cluster.where import Paths, Where, choose_where
 from pipeline.columns import choose_column, choose_id_column, choose_text_column, describe_columns, is_text
 from pipeline.completions import CompletionFolder
-from pipeline.engines.base import EngineNeeds, EngineSpec
+from pipeline.engines.base import AdapterFiles, EngineNeeds, EngineSpec
+from pipeline.engines.lora import lora_arguments
 from pipeline.engines.scripted import ScriptedSpec
 from pipeline.engines.vllm_engine import VllmSpec
 from pipeline.engines.vllm_settings import vllm_version
@@ -89,6 +90,8 @@ def prepare(config: JobConfig, run_id: str, building: Path | str, say: Say) -> P
     _refuse_unknown_checks(task, config.require)
     redaction = redaction_of(config, columns, found.schema, id_column)
     _refuse_adapter_column(config.adapter_column, found.schema, redaction)
+    _say_who_names_none(config.adapter_column, found, say)
+    lora_arguments(str(one.folder) for one in asked.adapters)  # refused now: an engine starts late
     needs = EngineNeeds(
         run_id=run_id,
         context_tokens=context_needed(rules, task, _longest_text(parts, found.schema, columns)),
@@ -96,7 +99,7 @@ def prepare(config: JobConfig, run_id: str, building: Path | str, say: Say) -> P
         reasoning_tokens=rules.reasoning_tokens,
         request_seconds=config.request_seconds,
         arguments=asked.engine_arguments,
-        adapters={one.name: str(one.folder) for one in asked.adapters},
+        adapters={one.name: AdapterFiles(str(one.folder), one.digest) for one in asked.adapters},
     )
     engine = _engine_spec(config, needs, task, say)
     recipe = make_recipe(task, model, engine.identity(), rules)
@@ -155,6 +158,14 @@ def _refuse_adapter_column(column: str | None, schema: pa.Schema, redaction: Red
         raise UsageError(f"the input has no column {column!r}", f"it has: {describe_columns(schema)}")
     if redaction is not None and column in (*redaction.fields, *redaction.columns, *redaction.emptied):
         raise UsageError(f"--adapter-column {column}: its values would be in errors, and it is redacted")
+
+
+def _say_who_names_none(column: str | None, found: Survey, say: Say) -> None:
+    """A file without the column is no error, for its rows are as those of null are; but it may be a wrong one."""
+    if column is not None and (paths := found.lacking.get(column)):
+        several = f"{len(paths):,} of the input's {len(found.files):,} files, {paths[0]} for one, have"
+        whose = f"{paths[0]} has" if len(paths) == 1 else several
+        say(f"{whose} no column {column!r}: such rows are answered by the model as it is")
 
 
 def where_of(config: JobConfig) -> Where:

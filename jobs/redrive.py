@@ -16,7 +16,7 @@ from jobs.prepare import Prepared, prepare
 from jobs.redacting import REDACTION_KEYS
 from jobs.run import answer
 from jobs.running import Run, running
-from jobs.settings import change
+from jobs.settings import change, run_config
 from jobs.terminal import Terminal
 from pipeline import metrics
 from pipeline.elements import Row
@@ -71,10 +71,10 @@ def redrive(output: Path, classes: Sequence[str], settings: Mapping[str, Any], t
             raise UsageError(f"--set {key}: a redrive cannot change that", _AS_A_NEW_RUN)
     with running(str(output), task, terminal) as run:
         chosen = choose_letters(output, classes)
-        config = change(chosen.manifest.config, settings)
+        config = change(run_config(chosen.manifest), settings)
         manifest = chosen.manifest
         if chosen.letters:
-            prepared = _prepare(chosen, config, run, terminal)
+            prepared = _prepare(chosen, config, settings, run, terminal)
             spent = answer(prepared, run, terminal)
             recovered, found = _merge(chosen, prepared, spent, run.folder.building)
             about = Redrive(
@@ -84,13 +84,14 @@ def redrive(output: Path, classes: Sequence[str], settings: Mapping[str, Any], t
                 set=dict(settings),
                 redriven=chosen.num_letters,
                 recovered=recovered,
+                adapters=prepared.model.adapters,
             )
             made = partial(merge_manifest, manifest, about, config.workers, run, spent, found)
             manifest = run.folder.commit(prepared.plan.layout, made)
     return Redriven(manifest, config, chosen)
 
 
-def _prepare(chosen: Chosen, config: JobConfig, run: Run, terminal: Terminal) -> Prepared:
+def _prepare(chosen: Chosen, config: JobConfig, settings: Mapping[str, Any], run: Run, terminal: Terminal) -> Prepared:
     """A run on the rows of the dead letters, in a folder of its own inside of the one that is built.
 
     Raises:
@@ -106,10 +107,20 @@ def _prepare(chosen: Chosen, config: JobConfig, run: Run, terminal: Terminal) ->
     task = chosen.manifest.recipe["task"]
     if prepared.recipe.task != task:
         raise UsageError(f"this is a run of {task}, not of {prepared.recipe.task}", _AS_A_NEW_RUN)
+    _refuse_other_adapters(chosen, prepared, settings)
     _refuse_other_calibration(chosen, prepared)
     _refuse_other_columns(chosen, prepared)
     _refuse_other_results(chosen, prepared)
     return prepared
+
+
+def _refuse_other_adapters(chosen: Chosen, prepared: Prepared, settings: Mapping[str, Any]) -> None:
+    """Nobody has said that a name is to mean another adapter now, unless it is among the settings."""
+    before, now = chosen.manifest.model.adapters, prepared.model.adapters
+    for name in before.keys() & now.keys():
+        if before[name].digest != now[name].digest and not {"adapters", f"adapters.{name}"} & settings.keys():
+            hint = f"--set adapters.{name}={now[name].folder} takes it as it is now; or {_AS_A_NEW_RUN}"
+            raise UsageError(f"the adapter {name} is not the run's any more: {now[name].folder} was changed", hint)
 
 
 def _refuse_other_calibration(chosen: Chosen, prepared: Prepared) -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from jobs.config import JobConfig, nearest, validation_line
 from pipeline.adapters import read_card
 from pipeline.errors import UsageError
+from schemas.manifest import Manifest
 
 ENVIRONMENT_PREFIX = "TEXTMILL_"
 _NOT_CONFIG = {"TEXTMILL_HOME", "TEXTMILL_API_KEY"}
@@ -44,11 +45,21 @@ def merge(file: Mapping[str, Any], environment: Mapping[str, str], flags: Mappin
     return _validated(merged)
 
 
+def run_config(manifest: Manifest) -> dict[str, Any]:
+    """The configuration of a run, its adapters where the run found them, wherever it is read from now."""
+    found: dict[str, Any] = {}
+    if manifest.model.adapters:
+        found["adapters"] = {name: use.folder for name, use in manifest.model.adapters.items()}
+    if manifest.model.adapter and not manifest.config.get("cascade"):  # which has it in the names of its models
+        found["adapter"] = manifest.model.adapter.folder
+    return {**manifest.config, **found}
+
+
 def change(config: Mapping[str, Any], settings: Mapping[str, Any]) -> JobConfig:
     """An earlier run's configuration, with some settings changed.
 
     Args:
-        config: the run's, whole, as its manifest has it.
+        config: the run's, whole, as `run_config` gives it.
         settings: values by key; `table.key` changes one key of a table.
 
     Raises:
@@ -119,6 +130,21 @@ def parse_pairs(flag: str, pairs: Sequence[str]) -> dict[str, str]:
         if not equals or not name.strip():
             raise UsageError(f"{flag} {pair!r} is not NAME=VALUE")
         found[name.strip()] = value
+    return found
+
+
+def parse_names(flag: str, pairs: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE pairs of a repeated flag, whose names are data: each is given once, and kept as it is.
+
+    Raises:
+        UsageError: for one without `=`, or a name that has a value already.
+    """
+    parse_pairs(flag, pairs)
+    found: dict[str, str] = {}
+    for name, _, value in (pair.partition("=") for pair in pairs):
+        if name in found:
+            raise UsageError(f"{flag} {name!r} is given twice: {found[name]} and {value}")
+        found[name] = value
     return found
 
 

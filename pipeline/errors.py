@@ -3,6 +3,7 @@
     TextmillError
     ├── RowError         this row has no result: it becomes a dead letter and the run goes on
     └── RunError         the run cannot go on: one line, a hint, an exit code
+        ├── EngineDied   1    the engine failed, and another may fare better; AdapterChanged: none would
         ├── UsageError   2    bad usage, configuration or input, found before anything was spent
         └── Interrupted  130  stopped from outside; what was computed is kept
 
@@ -56,6 +57,10 @@ class RunError(TextmillError):
 
 class EngineDied(RunError):
     """The engine failed as a whole; another one may fare better."""
+
+
+class AdapterChanged(RunError):
+    """An adapter is not any more what its answers would be kept under; starting the engine again does not help."""
 
 
 class UsageError(RunError):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.adapters import adapted_digest, adapter_digest, read_card, refuse_other_base
 from pipeline.calibration import calibrate_task
+from pipeline.errors import UsageError
 from pipeline.models import Model
 from pipeline.prompts import Recipe
 from pipeline.task import AnyTask
@@ -73,6 +74,11 @@ def with_prompts_of(adapters: Iterable[RowAdapter], base: Model, task: str) -> M
         UsageError: if one of them is for another model or task.
     """
     for one in adapters:
+        if base.folder is None and one.card.model_digest != base.digest:
+            said = f"the adapter {one.folder} is for {one.card.model}, not for {base.name}, which has no weights"
+            raise UsageError(
+                said, "leave out --engine scripted; to try the pipeline with it, --adapter-column and --adapters"
+            )
         refuse_other_base(one.card, one.folder, task, base)
         base = replace(base, prompt_forms={task: one.card.prompt_form})
     return base
@@ -88,6 +94,7 @@ def adapt(one: RowAdapter, task: AnyTask, model: Model, recipe: Recipe) -> Adapt
         UsageError: if a calibration is named for all, which can be of one model only.
     """
     own, name = copy(task), f"{model.name}+{one.name}"
+    own.calibration = None  # the model's own, if there is one
     file = one.folder / CALIBRATION_NAME
     whole = replace(recipe, model=name, model_digest=adapted_digest(model.digest, one.digest))
     calibration = calibrate_task(own, whole, str(file) if file.is_file() else None)

@@ -97,9 +97,22 @@ def read_rows(
 
 
 def partition_values(batch: pa.RecordBatch, column: str) -> list[str | None]:
-    """Which partition each row of a batch belongs to, as text."""
-    values = plain_values(batch, column)
-    return [v.decode(errors="replace") if isinstance(v, bytes) else None if v is None else str(v) for v in values]
+    """Which partition each row of a batch belongs to, as text.
+
+    A whole number is the same in any type: a column is 1 or 1.0 by what other files, or nulls, have made of it.
+    """
+    return [_as_text(value) for value in plain_values(batch, column)]
+
+
+def _as_text(value: Any) -> str | None:
+    match value:
+        case None:
+            return None
+        case bytes():
+            return value.decode(errors="replace")
+        case float() if value.is_integer():
+            return str(int(value))
+    return str(value)
 
 
 def longest_text_bytes(parts: Sequence[Part], columns: Sequence[str]) -> int:

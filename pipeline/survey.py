@@ -3,9 +3,9 @@
 import glob
 import os
 import pickle
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -56,11 +56,13 @@ class Survey:
         files: every file, in reading order.
         schema: the columns of all files together, with one type each.
         skipped: files that are not read because they are damaged.
+        lacking: column → paths of the files without it, in reading order; columns that all files have are not in it.
     """
 
     files: tuple[InputFile, ...]
     schema: pa.Schema
     skipped: tuple[SkippedFile, ...] = ()
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -98,7 +100,12 @@ def survey(inputs: Sequence[str], skip_unless: Callable[[InputFile], None] | Non
     schema = found[0][1]
     for file, other in found[1:]:
         schema = _unify(schema, other, file.path)
-    return Survey(tuple(file for file, _ in found), schema, tuple(skipped))
+    lacking: defaultdict[str, list[str]] = defaultdict(list)
+    for file, own in found:
+        for column in set(schema.names).difference(own.names):
+            lacking[column].append(file.path)
+    files = tuple(file for file, _ in found)
+    return Survey(files, schema, tuple(skipped), {column: tuple(paths) for column, paths in lacking.items()})
 
 
 def _unify(schema: pa.Schema, other: pa.Schema, path: str) -> pa.Schema:

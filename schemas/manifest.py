@@ -170,6 +170,7 @@ class Redrive(_Part):
         set: the settings that differed from the run's `config`, by dotted keys.
         redriven: how many failed results were run again.
         recovered: how many of them are ok now.
+        adapters: those that the rows could name then, as in `ModelInfo`.
     """
 
     run_id: str
@@ -178,6 +179,7 @@ class Redrive(_Part):
     set: dict[str, Any]
     redriven: int
     recovered: int
+    adapters: dict[str, RowAdapterUse] = Field(default_factory=dict)
 
 
 class SkippedInput(_Part):

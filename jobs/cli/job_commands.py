@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from jobs.config import JobConfig
-from jobs.settings import merge, parse_engine_args, parse_pairs, read_config_file
+from jobs.settings import merge, parse_engine_args, parse_names, parse_pairs, read_config_file
 from jobs.tasks import all_tasks, find_task
 from jobs.terminal import own_terminal
 from pipeline.task import AnyTask
@@ -145,7 +145,7 @@ def _job_command(task: type[AnyTask], reference: str) -> Callable[..., None]:
     ) -> None:
         flags["engine_args"] = parse_engine_args(flags.pop("engine_args") or []) or None
         flags["columns"] = parse_pairs("--column", flags.pop("columns") or []) or None
-        flags["adapters"] = parse_pairs("--adapters", flags.pop("adapters") or []) or None
+        flags["adapters"] = parse_names("--adapters", flags.pop("adapters") or []) or None
         flags["budget"] = parse_pairs("--budget", flags.pop("budget") or []) or None
         for name in ("require", "endpoint", "redact_kinds", "redact_regions", "redact_columns", "empty_columns"):
             flags[name] = flags.pop(name) or None

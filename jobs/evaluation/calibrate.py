@@ -116,7 +116,7 @@ def _check_run(compared: Compared, output: Path) -> str:
         raise UsageError(
             f"{output} is a cascade's: its probabilities are of several models", "calibrate a run of one model"
         )
-    if manifest.model.adapters:
+    if manifest.model.adapters or any(redrive.adapters for redrive in manifest.redrives):
         raise UsageError(
             f"{output} is of several adapters: each has probabilities of its own", "calibrate a run with one --adapter"
         )

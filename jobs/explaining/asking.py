@@ -1,6 +1,6 @@
 """A row's questions asked once more, of the store instead of an engine: by the code and the rules of the run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,7 +8,7 @@ from jobs.cascading.setup import configs_of
 from jobs.config import JobConfig
 from jobs.explaining.explained import Asked
 from jobs.inquiry import inquiry_of, make_recipe
-from jobs.settings import change
+from jobs.settings import change, run_config
 from pipeline.answers import choice_probabilities
 from pipeline.calibration import calibration_digest, read_calibration
 from pipeline.completions import CompletionFolder
@@ -23,7 +23,9 @@ from pipeline.store_index import index_of
 from pipeline.store_parts import read_fingerprints
 from pipeline.task import AnyTask
 from schemas.envelope import ErrorClass
-from schemas.manifest import CalibrationUse, Manifest
+from schemas.manifest import CalibrationUse, Manifest, RowAdapterUse
+
+_COLUMN = "adapter_column"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Asker:
         config: its settings; a redrive's, where the row is from there.
         recipe: of the row, rebuilt; equal to the run's unless a note says otherwise.
         rules: how prompts are made, with the scope of the store.
+        adapter: the name in the rows that it asked for; None: rows of none, and those that were not asked for.
     """
 
     config: JobConfig
@@ -42,20 +45,33 @@ class Asker:
     rules: PromptRules
     folder: CompletionFolder
     notes: tuple[str, ...]
+    adapter: str | None = None
 
 
-def make_asker(manifest: Manifest, recipe_digest: str, say: Say) -> Asker:
-    """What a row was asked with, found by its recipe: the run's own settings, a redrive's, or a cheaper model of both.
+def adapter_columns(manifest: Manifest) -> set[str]:
+    """The columns by which rows named their adapters, in the run and in its redrives."""
+    return {named for said in (manifest.config, *(r.set for r in manifest.redrives)) if (named := said.get(_COLUMN))}
+
+
+def make_asker(manifest: Manifest, recipe_digest: str, names: Mapping[str, str | None], say: Say) -> Asker:
+    """What a row was asked with, found by its recipe and the adapter that it names.
+
+    It is of the run's own settings, of a redrive's, or of a cheaper model of both. The recipe alone does not tell: one
+    adapter may have several names, some of them in a redrive only.
+
+    Args:
+        names: what the row has in each of `adapter_columns`.
 
     Raises:
         UsageError: if the task, its options or the model are not to be had any more.
     """
     tried: list[Asker] = []
-    for redriven in ({}, *(redrive.set for redrive in reversed(manifest.redrives))):
-        for alone in reversed(configs_of(change(manifest.config, redriven))):
-            for asker in _askers(manifest, alone, say):
+    for config, adapters in _configs(manifest):
+        for alone in reversed(configs_of(config)):
+            for asker in _askers(manifest, alone, adapters, say):
                 tried.append(asker)
-                if asker.recipe.digest() == recipe_digest:
+                is_of_row = asker.adapter in (None, names.get(alone.adapter_column or ""))
+                if is_of_row and asker.recipe.digest() == recipe_digest:
                     return asker
     note = (
         "the prompts below are not surely those of the run: its recipe cannot be rebuilt here "
@@ -64,7 +80,17 @@ def make_asker(manifest: Manifest, recipe_digest: str, say: Say) -> Asker:
     return replace(tried[0], notes=(*tried[0].notes, note))
 
 
-def _askers(manifest: Manifest, config: JobConfig, say: Say) -> Iterator[Asker]:
+def _configs(manifest: Manifest) -> Iterator[tuple[JobConfig, Mapping[str, RowAdapterUse]]]:
+    """The settings of the run and of its redrives, the last one first, each with the adapters that it had."""
+    run = run_config(manifest)
+    yield change(run, {}), manifest.model.adapters
+    for redrive in reversed(manifest.redrives):
+        folders = {name: use.folder for name, use in redrive.adapters.items()}
+        config = change(run, redrive.set)
+        yield config.model_copy(update={"adapters": {**config.adapters, **folders}}), redrive.adapters
+
+
+def _askers(manifest: Manifest, config: JobConfig, adapters: Mapping[str, RowAdapterUse], say: Say) -> Iterator[Asker]:
     """What asked the rows of no adapter, and those of each adapter that rows could name."""
     inquiry = inquiry_of(config, say, fetches=False)
     model, task, rules = inquiry.model, inquiry.task, inquiry.rules
@@ -85,10 +111,12 @@ def _askers(manifest: Manifest, config: JobConfig, say: Say) -> Iterator[Asker]:
     yield plain
     for one in inquiry.adapters:
         own = adapt(one, task, model, recipe)
-        used = manifest.model.adapters.get(one.name)
+        used = adapters.get(one.name)
         changed = used is not None and _digest(used.calibration) != _digest(own.use.calibration)
         note = f"the calibration of the adapter {one.name} was changed since the run"
-        yield replace(plain, task=own.task, recipe=own.recipe, notes=(*notes, *([note] if changed else ())))
+        yield replace(
+            plain, task=own.task, recipe=own.recipe, notes=(*notes, *([note] if changed else ())), adapter=one.name
+        )
 
 
 def _digest(calibration: CalibrationUse | None) -> str | None:

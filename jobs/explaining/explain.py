@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs.explaining.asking import Asker, ask_store, make_asker
+from jobs.explaining.asking import Asker, adapter_columns, ask_store, make_asker
 from jobs.explaining.explained import Asked, Explained, NamedAdapter, ResultRow
 from jobs.explaining.rows import Found, find_results, is_input, origins, partition_of, plain, read_columns, read_values
 from jobs.redacting import row_redaction
@@ -29,15 +29,18 @@ def explain(output: Path, ids: Sequence[str], say: Say) -> list[Explained]:
         UsageError: if there is no complete run, no such row, or what the run was asked with is not to be had any more.
     """
     run = RunOutput.of(output)
-    askers: dict[str, Asker] = {}
+    columns = sorted(adapter_columns(run.manifest))
+    askers: dict[tuple[str | None, ...], Asker] = {}
     explained: list[Explained] = []
     for wanted in ids:
         found = find_results(run, wanted)
         while found:
             recipe = found[0].batch.column(META_COLUMN).to_pylist()[0]["recipe"]
-            if recipe not in askers:
-                askers[recipe] = make_asker(run.manifest, recipe, say)
-            one, num_results = _explain_row(run, askers[recipe], wanted, found)
+            names = {column: partition_of(run.manifest, found[0].batch, column) for column in columns}
+            key = (recipe, *names.values())
+            if key not in askers:
+                askers[key] = make_asker(run.manifest, recipe, names, say)
+            one, num_results = _explain_row(run, askers[key], wanted, found)
             explained.append(one)
             found = found[num_results:]
     return explained

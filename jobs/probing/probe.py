@@ -15,6 +15,7 @@ from jobs.probing.measure import Answered, all_pairs, group_figures, worst_pairs
 from jobs.probing.texts import Variant, read_variants
 from jobs.run import run_job
 from jobs.run_output import RunOutput
+from jobs.settings import run_config
 from jobs.tasks import find_task
 from jobs.terminal import Terminal
 from pipeline.errors import RunError, UsageError
@@ -36,12 +37,16 @@ def probe(config: JobConfig, file: Path | None, resampling: Resampling, now: dat
         file: a set of texts of one's own.
 
     Raises:
-        UsageError: if the task gives no label to each text, or the set cannot be used.
+        UsageError: if the task gives no label to each text, rows name adapters, or the set cannot be used.
         RunError: as for any job; or if no text has an answer.
     """
     task = find_task(config.task)
     if "label" not in task.result.model_fields or not {"score", "probabilities"} & set(task.result.model_fields):
         raise UsageError(f"{task.name} gives no label with probabilities to a text", "probe sentiment or classify")
+    if config.adapters:
+        as_it_is = "--set adapter_column=null --set adapters={}"
+        hint = f"{as_it_is} probes the model as it is, and with --set adapter=DIR one of its adapters"
+        raise UsageError("the texts of a probe name no adapter, as the rows of this job do", hint)
     variants = read_variants(file)
     output = Path(config.output).expanduser().absolute()
     texts = output.with_name(f"{output.name}-texts.parquet")
@@ -56,8 +61,6 @@ def probe(config: JobConfig, file: Path | None, resampling: Resampling, now: dat
         "redact_columns": (),
         "empty_columns": (),
         "cascade_by": None,
-        "adapter_column": None,
-        "adapters": {},
     }
     manifest = run_job(config.model_copy(update=whole), terminal)
     found = measured(variants, RunOutput(output, manifest), resampling, now)
@@ -145,7 +148,7 @@ def config_of(run: Path) -> JobConfig:
         UsageError: if there is no complete run, or its config is of another version.
     """
     try:
-        return JobConfig.model_validate({**read_manifest(run).config, "budget": {}})
+        return JobConfig.model_validate({**run_config(read_manifest(run)), "budget": {}})
     except ValidationError:
         raise UsageError(f"the config of {run} is of another version of Textmill") from None
 

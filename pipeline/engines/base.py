@@ -70,6 +70,14 @@ class EngineSpec(Protocol):
 
 
 @dataclass(frozen=True)
+class AdapterFiles:
+    """Where an adapter lies, and the digest that its answers are kept under: it is read later than that was taken."""
+
+    folder: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class EngineNeeds:
     """What a job asks of whichever engine runs it.
 
@@ -81,7 +89,7 @@ class EngineNeeds:
             0: it is not one.
         request_seconds: how long a request may take from submission to answer.
         arguments: the engine's own arguments, by its own names.
-        adapters: folders of those that requests may ask for, by name.
+        adapters: those that requests may ask for, by name.
     """
 
     run_id: str
@@ -90,4 +98,4 @@ class EngineNeeds:
     reasoning_tokens: int = 0
     request_seconds: float = 3600.0
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    adapters: Mapping[str, str] = field(default_factory=dict)
+    adapters: Mapping[str, AdapterFiles] = field(default_factory=dict)

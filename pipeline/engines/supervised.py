@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pipeline import metrics
 from pipeline.elements import Failure, Request
 from pipeline.engines.base import Answered, Engine, EngineSpec
-from pipeline.errors import EngineDied, RunError, UsageError
+from pipeline.errors import AdapterChanged, EngineDied, RunError, UsageError
 from schemas.envelope import ErrorClass
 
 _LOG = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class SupervisedEngine:
             self._clock.sleep(min(_LONGEST_PAUSE, 2.0 ** (self._barren_deaths - 2)))
         try:
             self._engine = self._spec.open()
-        except UsageError:
+        except (UsageError, AdapterChanged):
             raise
         except RunError as error:
             raise EngineDied(error.message, error.hint) from error

@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.decoding import Choice, Decoding, FreeText, Json
 from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import Answered, EngineNeeds
+from pipeline.engines.lora import refuse_changed
 from pipeline.engines.vllm_settings import SPEED_ARGUMENTS, make_ready, vllm_version
 from pipeline.errors import EngineDied, RunError, UsageError, one_line
 from pipeline.tokens import ModelTokenizer, encode_all, load_tokenizer
@@ -112,6 +113,8 @@ class VllmEngine:
 
             # Without a context vLLM takes 2,048 tokens a step on a GPU; for batches, it has eight times as many.
             return LLMEngine.from_engine_args(EngineArgs(**arguments), usage_context=UsageContext.LLM_CLASS)
+        except RunError:
+            raise
         except Exception as error:
             raise RunError(f"vLLM did not start: {one_line(error)}", "the log file has vLLM's own words") from error
 
@@ -119,15 +122,22 @@ class VllmEngine:
         """vLLM's words for each adapter, by its name; all of them are loaded now, for a broken one spares nothing."""
         from vllm.lora.request import LoRARequest
 
-        folders = self._needs.adapters.items()
-        adapters = {name: LoRARequest(name, number, folder) for number, (name, folder) in enumerate(folders, 1)}
-        for name, one in adapters.items():
-            try:
-                self._engine.add_lora(one)
-            except Exception as error:
-                self.close()
-                raise RunError(f"vLLM does not take the adapter {name}: {one_line(error)}") from error
+        files = self._needs.adapters.items()
+        adapters = {name: LoRARequest(name, number, one.folder) for number, (name, one) in enumerate(files, 1)}
+        try:
+            for name, one in adapters.items():
+                self._load(name, one)
+            refuse_changed(self._needs.adapters)
+        except RunError:
+            self.close()
+            raise
         return adapters
+
+    def _load(self, name: str, adapter: Any) -> None:
+        try:
+            self._engine.add_lora(adapter)
+        except Exception as error:
+            raise RunError(f"vLLM does not take the adapter {name}: {one_line(error)}") from error
 
     @property
     def window(self) -> int:

@@ -103,7 +103,7 @@ def engine_arguments(needs: EngineNeeds, on_cpu: bool) -> dict[str, Any]:
         "max_model_len": needs.context_tokens,
         "dtype": "bfloat16" if on_cpu else "auto",
         "disable_log_stats": True,
-        **lora_arguments(needs.adapters.values()),
+        **lora_arguments(one.folder for one in needs.adapters.values()),
     }
     if on_cpu:
         chosen["max_num_seqs"] = _MAX_NUM_SEQS

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from pipeline.errors import Interrupted, RowError, RunError, TextmillError, UsageError
+from pipeline.errors import AdapterChanged, Interrupted, RowError, RunError, TextmillError, UsageError
 from schemas.envelope import ErrorClass
 
 
@@ -14,6 +14,7 @@ from schemas.envelope import ErrorClass
         RowError(ErrorClass.INVALID_ANSWER, "not JSON", answer="{"),
         RunError("no engine", "install one"),
         UsageError("no such column"),
+        AdapterChanged("changed", "run it again"),
         Interrupted("interrupted", "run it again"),
     ],
 )

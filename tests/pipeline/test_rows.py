@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.columns import choose_id_column, choose_text_column
 from pipeline.errors import RunError, UsageError
 from pipeline.parts import plan_parts, read_batches, read_through
-from pipeline.rows import longest_text_bytes, read_rows
+from pipeline.rows import longest_text_bytes, partition_values, read_rows
 from pipeline.survey import InputFile, survey
 
 _group = st.integers(0, 150_000).flatmap(
@@ -248,3 +248,18 @@ def test_a_guess_that_fails_lists_the_columns() -> None:
     assert "int64" in caught.value.message
     with pytest.raises(UsageError, match="no column 'nope'"):
         choose_id_column(_schema(a=pa.string()), "nope")
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ([1, None, -2], ["1", None, "-2"]),
+        ([1.0, None, -2.0, 0.5, float("inf"), float("nan")], ["1", None, "-2", "0.5", "inf", "nan"]),
+        ([b"a\xff", "1.0", ""], ["a\ufffd", "1.0", ""]),
+        ([True, False], ["True", "False"]),
+    ],
+)
+def test_a_partition_has_one_name_in_whatever_type_its_column_is(values: list[object], names: list[str | None]) -> None:
+    kind = pa.binary() if isinstance(values[0], bytes) else None
+    batch = pa.RecordBatch.from_arrays([pa.array(values, kind)], ["of"])
+    assert partition_values(batch, "of") == names

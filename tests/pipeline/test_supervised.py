@@ -9,7 +9,7 @@ from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import EngineNeeds
 from pipeline.engines.scripted import ScriptedEngine, ScriptedSpec
 from pipeline.engines.supervised import Clock, SupervisedEngine
-from pipeline.errors import EngineDied, RunError, UsageError
+from pipeline.errors import AdapterChanged, EngineDied, RunError, UsageError
 from pipeline.prompts import Text
 from schemas.envelope import ErrorClass
 
@@ -127,6 +127,22 @@ def test_a_new_engine_that_does_not_start_is_tried_again_but_the_first_is_not() 
     world.open = never  # type: ignore[method-assign]
     with pytest.raises(UsageError):
         SupervisedEngine(world, 100)
+
+
+def test_an_adapter_that_was_changed_ends_the_run_at_the_next_start() -> None:
+    world = World(set(), flukes=1)
+    opened = world.open
+
+    def changed_second_time() -> ScriptedEngine:
+        engine = opened()
+        if world.starts == 2:
+            raise AdapterChanged("changed")
+        return engine
+
+    world.open = changed_second_time  # type: ignore[method-assign]
+    with pytest.raises(AdapterChanged):
+        _answers(world, [1, 2, 3])
+    assert (world.starts, world.slept) == (2, [])
 
 
 def test_a_request_without_an_answer_is_given_up_and_the_others_are_not() -> None:

@@ -12,6 +12,7 @@ from jobs.probing.measure import Answered, all_pairs, distance, group_figures, w
 from jobs.probing.texts import Variant, read_variants
 from pipeline.errors import UsageError
 from schemas.probe import PROBE_NAME, Probe
+from tests.adapter_folders import write_adapter
 from tests.jobs.test_cli import invoke
 
 SMALL = """
@@ -130,6 +131,23 @@ def test_the_command_probes_and_its_bounds_are_a_gate(small: Path, tmp_path: Pat
 def test_a_task_without_labels_is_refused(tmp_path: Path) -> None:
     code, _, err = invoke("probe", "--task", "reply", "--set", "engine=scripted", "--output", tmp_path / "probe")
     assert (code, "no label" in err) == (2, True)
+
+
+def test_a_job_whose_rows_name_adapters_is_not_probed_without_them(small: Path, tmp_path: Path) -> None:
+    file = tmp_path / "job.toml"
+    folder = write_adapter(tmp_path / "shop")
+    file.write_text(
+        f'task = "sentiment"\nengine = "scripted"\nadapter_column = "of"\nadapters = {{shop = "{folder}"}}\n'
+    )
+    base = ["probe", "--config", file, "--texts", small, "--output", tmp_path / "probe", "--resamples", "0"]
+    code, _, err = invoke(*base)
+    assert (code, "name no adapter" in err) == (2, True)
+    assert not (tmp_path / "probe-texts.parquet").exists()
+    as_it_is = ["--set", "adapter_column=null", "--set", "adapters={}"]
+    assert all(word in " ".join(err.split()) for word in as_it_is)
+    assert invoke(*base, *as_it_is)[0] == 0
+    code, _, err = invoke(*base, *as_it_is, "--set", f"adapter={folder}")
+    assert (code, "no model to put --adapter on" in err) == (2, True)  # which the scripted engine alone would say
 
 
 def test_classify_is_probed_by_its_probabilities(small: Path, tmp_path: Path) -> None:
