@@ -110,7 +110,7 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
     so, if it is asked to (`human_threshold`; a model of 0.5 billion parameters is no better than chance at it), and
     where the reply still fails that check after it was asked for once more: what no policy covers ends there.
 
-    What gives the model orders in a message is left out of what it reads (`pipeline.text.guard`): a customer asks people.
+    What gives the model orders in a message is left out of what it reads (`pipeline.text.guard`); customers ask people.
     """
 
     name = "reply"
