@@ -66,7 +66,7 @@ class JobConfig(BaseModel):
     guard: bool = Field(
         True,
         description="Leave sentences that give orders to the model, hidden and forged ones too, out of what it reads "
-        "of a text; for sentiment and reply only, the other tasks read all.",
+        "of a text; for sentiment, reply and generate: translate, classify and extract read all.",
     )
     request_seconds: float = Field(
         3600.0, gt=0, description="A request without an answer for so long is given up: its rows fail with deadline."

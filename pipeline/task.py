@@ -88,8 +88,8 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         calibration: what its probabilities are to go through, set before a run.
         adapted: the options that a model does with that was trained on the task: no examples in the prompt, say.
         taught: the result's fields whose right values tell what the answers should have been (`wanted_answers`).
-        may_guard: its texts may be read without what gives the model orders: where they are judged or answered, not
-            where all of a text counts.
+        may_guard: its texts may be read without what gives the model orders: where they are judged, answered or written
+            from, not where all of a text counts.
     """
 
     name: ClassVar[str]

@@ -97,6 +97,7 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
     options_model = GenerationOptions
     columns = ("title", "body", "hashtags", "sections")
     taught = ("title", "body", "hashtags", "sections")
+    may_guard = True
     checks = (
         "length",
         "required_words",

@@ -4,8 +4,8 @@ Row text cannot open or end a turn of the conversation (`pipeline.tokens`), but 
 passages that speak to it, and not to a person, are left out of what it reads: sentences by rules in several languages
 (`guard.toml`), forged turns and answers, hidden markup, encoded text. The row itself is never changed. Rules have
 limits: what no rule knows passes, and a customer who really writes so is not heard with that sentence: rules need the
-model, its rules or its answer, so what customers ask of people stays. It is for tasks that judge or answer a text, not
-for those that render, sort or search all of it. A text that is nothing but orders is read as it is.
+model, its rules or its answer, so what customers ask of people stays. It is for tasks that judge a text, answer it or
+write from it, not for those that render, sort or search all of it. A text that is nothing but orders is read as it is.
 """
 
 import base64

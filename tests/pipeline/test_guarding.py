@@ -51,7 +51,7 @@ def test_a_run_counts_what_it_guarded_and_keeps_the_row(run, write_parquet, resu
 
 
 def test_what_renders_or_sorts_a_text_reads_everything() -> None:
-    assert sorted(name for name, task in all_tasks().items() if task.may_guard) == ["reply", "sentiment"]
+    assert sorted(name for name, task in all_tasks().items() if task.may_guard) == ["generate", "reply", "sentiment"]
 
 
 def test_a_text_on_one_line_is_guarded_by_its_lines() -> None:
