@@ -23,7 +23,7 @@ from pipeline.adapters import prompt_digests
 from pipeline.columns import choose_column, choose_text_column
 from pipeline.decoding import Choice
 from pipeline.errors import UsageError
-from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, resolve_model
+from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, reasoning_parser_of, resolve_model
 from pipeline.requests import Prompter, PromptRules
 from pipeline.task import AnyTask
 from pipeline.tokens import load_tokenizer
@@ -112,6 +112,8 @@ def prepare_lectures(asked: FineTuning, terminal: Terminal) -> Lectures:
     if not found:
         reasons = ", ".join(f"{count:,} have {reason}" for reason, count in left_out.items())
         raise UsageError(f"no row of the gold can be learnt from: {reasons}", f"the gold is {gold.about}")
+    if any(isinstance(target, str) for row in found for target in row.targets.values()):
+        _refuse_thoughts(model, model.folder)
     asked = replace(asked, settings=_balanced(asked.settings, any(row.label for row in found)))
     parts = split(found, asked.settings.held_out, asked.settings.seed)
     return Lectures(asked, model, model.folder, task, options, teacher, gold, parts, left_out)
@@ -139,6 +141,15 @@ def _teacher(task: AnyTask, model: Model, folder: Path) -> Teacher:
     rules = PromptRules(str(folder), "", context, 0, truncate=chooses, guard=task.may_guard)
     tokenizer = load_tokenizer(folder)
     return Teacher(task, rules, tokenizer, end_token(folder, tokenizer))
+
+
+def _refuse_thoughts(model: Model, folder: Path) -> None:
+    """Gold has answers and no thoughts: a model that thinks first would unlearn to, and a job would look for an end."""
+    if reasoning_parser_of(folder) is not None:
+        raise UsageError(
+            f"{model.name} thinks before it answers, and gold in words has no thoughts to teach: it would unlearn them",
+            "train a model that does not think, such as qwen2.5-0.5b; labels and ratings can be learnt by any",
+        )
 
 
 def _balanced(settings: TrainingSettings, has_labels: bool) -> TrainingSettings:

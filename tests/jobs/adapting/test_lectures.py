@@ -1,0 +1,41 @@
+"""What is settled before a model is loaded: models that cannot learn words, languages and columns that gold names."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.adapting.gold_rows import write_cells
+from jobs.adapting.lectures import FineTuning, Lectures, prepare_lectures
+from jobs.terminal import Terminal
+from pipeline.errors import UsageError
+
+
+def settle(folder: Path, rows: list[dict[str, Any]], model: Path, task: str = "translate", **changes: Any) -> Lectures:
+    """The lectures of a file with these rows."""
+    file = folder / "gold.csv"
+    write_cells(file, list(rows[0]), rows)
+    return prepare_lectures(FineTuning(file, task, str(model), folder / "out", **changes), Terminal(io.StringIO()))
+
+
+@pytest.fixture
+def thinking(tiny_chat: Path, tmp_path: Path) -> Path:
+    """A model of a kind that thinks."""
+    folder = tmp_path / "thinking"
+    shutil.copytree(tiny_chat, folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "qwen3"}), encoding="utf-8")
+    template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    (folder / "chat_template.jinja").write_text("{# enable_thinking #}" + template, encoding="utf-8")
+    return folder
+
+
+def test_a_model_that_thinks_is_not_taught_words(thinking: Path, tmp_path: Path) -> None:
+    rows = [{"text": f"good {i}", "target_language": "sw", "reference": "bad"} for i in range(9)]
+    with pytest.raises(UsageError, match="thinks before it answers"):
+        settle(tmp_path, rows, thinking, options={"source": "en"})
+    rated = [{"text": f"good {i}", "gold_label": "positive"} for i in range(9)]
+    assert "positive" in settle(tmp_path, rated, thinking, "sentiment").labels
