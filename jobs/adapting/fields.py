@@ -14,10 +14,13 @@ from jobs.evaluation.settings import IN_A_FILE, ROLES
 from pipeline.decoding import Choice
 from pipeline.errors import RowError, UsageError
 from pipeline.task import AnyTask
+from pipeline.text.languages import variety_code
 from schemas.records import Record
 
 LANGUAGE = "target_language"
 """Says which language a row's reference is in."""
+_VARIANT = "variant"
+"""Tells apart texts that are asked for with the same prompt."""
 _TRANSLATION, _PLACE = "translation", "{language}"
 
 
@@ -44,11 +47,8 @@ class GoldFields:
             LeftOut: if they are no answers of this task, or to what it does not ask.
         """
         branches = task.branches(record)
-        asked = [i for i, told in enumerate(branches) if all(str(row.get(n, v)) == str(v) for n, v in told.items())]
-        if not asked:
-            raise LeftOut(f"another {' and '.join(branches[0])} than asked for")
         found: dict[str, Target] = {}
-        for index in asked:
+        for index in self._asked(branches, row):
             language = str(branches[index].get(LANGUAGE, ""))
             values = {field: row.get(column.replace(_PLACE, language)) for field, column in self.columns.items()}
             try:
@@ -57,6 +57,18 @@ class GoldFields:
                 raise LeftOut(error.message) from None
         return found
 
+    def _asked(self, branches: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> list[int]:
+        """The results that a row is the gold of; of a brief's variants the first, where none is named."""
+        asked = [i for i, told in enumerate(branches) if all(_is(name, row.get(name), v) for name, v in told.items())]
+        if not asked:
+            raise LeftOut(f"another {' and '.join(branches[0])} than asked for")
+        unsaid = [name for name in branches[0] if not _is_said(row.get(name))]
+        if len(asked) == 1 or any(_PLACE in column for column in self.columns.values()):
+            return asked
+        if unsaid != [_VARIANT]:
+            raise LeftOut(f"no {' and '.join(unsaid)}")
+        return asked[:1]
+
     def gold_class(self, targets: Mapping[str, Target], row: Mapping[str, Any]) -> str:
         """None: these are words."""
         return ""
@@ -64,6 +76,31 @@ class GoldFields:
     def mean_rating(self, row: Mapping[str, Any]) -> float:
         """None."""
         return float("nan")
+
+
+def said_language(value: Any) -> str | None:
+    """The code that a job has for a row's language, given as a code or a name; None where it is not said.
+
+    Raises:
+        ValueError: for a language that is not known.
+    """
+    return variety_code(str(value)) if _is_said(value) else None
+
+
+def _is_said(value: Any) -> bool:
+    return value is not None and bool(str(value).strip())
+
+
+def _is(name: str, value: Any, wanted: Any) -> bool:
+    """Whether a file's value is the one of a result, however the file writes it, or is not said."""
+    if not _is_said(value):
+        return True
+    try:
+        if name == LANGUAGE:
+            return said_language(value) == wanted
+        return float(value) == wanted if isinstance(wanted, int) else str(value).strip() == str(wanted)
+    except (TypeError, ValueError):
+        return False
 
 
 def find_gold(

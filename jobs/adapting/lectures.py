@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from jobs.adapting.adapter_folder import refuse_other_folder
 from jobs.adapting.ending import end_token
-from jobs.adapting.fields import LANGUAGE, find_gold
+from jobs.adapting.fields import LANGUAGE, find_gold, said_language
 from jobs.adapting.gold_rows import read_gold_rows
 from jobs.adapting.lessons import GoldRow, Teacher, gold_digest, read_rows, split
 from jobs.adapting.targets import Gold, find_columns
@@ -127,7 +127,10 @@ def _told_by_gold(task: type[AnyTask], asked: FineTuning, rows: list[dict[str, A
     translates = LANGUAGE in task.result.model_fields and "to" in task.options_model.model_fields
     if not translates or "to" in asked.options:
         return {}
-    languages = {str(row[LANGUAGE]) for row in rows if row.get(LANGUAGE)}
+    try:
+        languages = {code for row in rows if (code := said_language(row.get(LANGUAGE)))}
+    except ValueError as error:
+        raise UsageError(f"{LANGUAGE} of the gold: {error}") from None
     if not languages:
         hint = f"""add a column {LANGUAGE}, or give --option 'to=["es"]'"""
         raise UsageError("it is not said which language the references are in", hint)

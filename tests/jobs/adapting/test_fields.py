@@ -124,6 +124,24 @@ def test_a_reference_is_for_its_own_language() -> None:
     assert found == {"es/0": "Buenos días", "de/0": "Guten Tag"}
 
 
+def test_a_language_is_known_however_it_is_written() -> None:
+    said = ["pt-BR", "ES", "Spanish", "es ", None, "Klingon"]
+    rows = [{"text": f"Good day {i}", "target_language": to, "reference": "x"} for i, to in enumerate(said)]
+    _, found, left = teach("translate", rows, to=["es", "pt-BR"], source="en")
+    assert [list(gold.targets) for gold in found] == [["pt-br/0"], ["es/0"], ["es/0"], ["es/0"]]
+    assert left == {"no target_language": 1, "another target_language than asked for": 1}
+    _, found, left = teach("translate", rows[1:5], to=["es"], source="en")
+    assert (len(found), left) == (4, {})
+
+
+def test_the_first_of_several_variants_is_taught_where_none_is_named() -> None:
+    said = [2.0, "2", "1.0", None, 3]
+    rows = [{**LAMP, "gold_title": "Lamp", "gold_body": "It shines.", "variant": number} for number in said]
+    _, found, left = teach("generate", rows, variants=2)
+    assert [list(gold.targets) for gold in found] == [["2/1"], ["2/1"], ["1/1"], ["1/1"]]
+    assert left == {"another variant than asked for": 1}
+
+
 @pytest.mark.parametrize(
     ("name", "row", "given", "message"),
     [

@@ -39,3 +39,13 @@ def test_a_model_that_thinks_is_not_taught_words(thinking: Path, tmp_path: Path)
         settle(tmp_path, rows, thinking, options={"source": "en"})
     rated = [{"text": f"good {i}", "gold_label": "positive"} for i in range(9)]
     assert "positive" in settle(tmp_path, rated, thinking, "sentiment").labels
+
+
+def test_languages_that_the_gold_names_in_several_ways_are_one(tiny_chat: Path, tmp_path: Path) -> None:
+    said = ["es", "ES", "Spanish", "es ", "pt-BR", None]
+    rows = [{"text": f"good {i}", "target_language": to, "reference": "bad"} for i, to in enumerate(said)]
+    lectures = settle(tmp_path, rows, tiny_chat, options={"source": "en"})
+    assert lectures.options["to"] == ["es", "pt-br"]
+    assert lectures.left_out == {"no target_language": 1}
+    with pytest.raises(UsageError, match="unknown language 'Klingon'"):
+        settle(tmp_path, [{**rows[0], "target_language": "Klingon"}], tiny_chat)
