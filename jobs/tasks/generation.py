@@ -7,6 +7,7 @@ most checks is kept.
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ from schemas.results import CheckedResult
 _SAMPLED = 0.8
 _WARMER = 0.3
 _OTHER = "other"
+_BETWEEN = {"hashtags": r"[\s,;]+", "sections": r"[\n;]"}
+"""What stands between the entries of a list that is written as text."""
 
 
 class GenerationOptions(RetryOptions):
@@ -187,7 +190,7 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
     def wanted_answers(self, record: Brief, index: int, gold: Mapping[str, Any]) -> dict[str, str]:
         """The fields of the format, as the JSON that the first candidate would be."""
         chosen = self._format(record)
-        answer = {name: gold.get(name) for name in chosen.fields}
+        answer = {name: _listed(name, gold.get(name)) for name in chosen.fields}
         if not any(answer.values()):
             return {}
         if not schema_validator(json.loads(chosen.schema_text())).is_valid(answer):
@@ -267,3 +270,15 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
             return self._draft(record, self.answer(record, answers, name))
         except RowError as error:
             return error
+
+
+def _listed(name: str, value: Any) -> Any:
+    """The entries of a list that a spreadsheet has as text: JSON, hashtags in a row, sections a line each or with ;."""
+    if name not in _BETWEEN or not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        found = None
+    parts = found if isinstance(found, list) else re.split(_BETWEEN[name], value)
+    return [part.strip() if isinstance(part, str) else part for part in parts if part and str(part).strip()]

@@ -1,6 +1,8 @@
 """Gold of the tasks that answer in words: which answers it comes to, and which rows are left out for what."""
 
 import json
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,12 @@ def teach(name: str, rows: list[dict[str, Any]], rules: PromptRules = RULES, **o
             {},
             ['{"title": "Lampe", "body": "Läuft mit 7 Watt."}'],
         ),
+        (
+            "generate",
+            {"topic": "Fair", "format": "social_post", "gold_body": "It is on.", "gold_hashtags": "#Spring, #Fair"},
+            {},
+            ['{"body": "It is on.", "hashtags": ["#Spring", "#Fair"]}'],
+        ),
         ("reply", {"messages": "Where is it?", "gold_reply": "On its way.\n\nAda"}, {"sign": "Ada"}, ["On its way."]),
         ("reply", {"messages": "Where is it?", "reply": "On its way."}, {}, ["On its way."]),
     ],
@@ -78,6 +86,74 @@ def test_what_is_extracted_teaches_all_its_fields() -> None:
     (lesson,) = teacher.lessons(found)
     assert json.loads(bytes(lesson.answer[:-1])) == {**order, "urgent": False}
     assert left == {"a value that the schema does not allow": 1}
+
+
+KINDS = {
+    "type": "object",
+    "properties": {
+        "count": {"type": "integer"},
+        "price": {"type": ["number", "null"]},
+        "day": {"type": ["string", "null"], "format": "date"},
+        "at": {"type": "string", "format": "date-time"},
+        "grade": {"enum": [1, 2, None]},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "urgent": {"type": "boolean"},
+        "who": {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}},
+        "more": {"type": "object"},
+        "size": {"type": ["string", "integer"]},
+    },
+}
+DUE = '"2025-03-14T09:30:00Z"'
+TOLD = (
+    '{"count": 4, "price": 89.5, "day": "2025-03-14", "at": ' + DUE + ', "grade": 2, "tags": ["a", "b"], '
+    '"urgent": true, "who": {"name": "Ada", "age": 36}, "more": {"x": [1]}, "size": 7}'
+)
+AS_FILES_HAVE_IT = {
+    "a table's values": {
+        "count": 4.0,
+        "price": Decimal("89.5"),
+        "day": datetime(2025, 3, 14),
+        "at": datetime(2025, 3, 14, 10, 30, tzinfo=timezone(timedelta(hours=1))),
+        "grade": 2.0,
+        "tags": ["a", "b"],
+        "urgent": True,
+        "who": {"age": 36.0, "name": "Ada"},
+        "more": '{"x": [1]}',
+        "size": "7",
+    },
+    "a spreadsheet's text": {
+        "count": "4",
+        "price": "89.5",
+        "day": "2025-03-14",
+        "at": "2025-03-14T09:30:00Z",
+        "grade": "2",
+        "tags": '["a", "b"]',
+        "urgent": "TRUE",
+        "who": '{"name": "Ada", "age": 36}',
+        "more": '{"x": [1]}',
+        "size": "7",
+    },
+}
+
+
+@pytest.mark.parametrize("values", AS_FILES_HAVE_IT.values(), ids=AS_FILES_HAVE_IT)
+def test_values_are_taught_as_the_schema_has_them_and_in_its_order(values: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "kinds.json").write_text(json.dumps(KINDS))
+    row = {"text": "4 shelves", **{f"gold_{name}": values[name] for name in sorted(values)}}
+    teacher, found, left = teach("extract", [row], json_schema=str(tmp_path / "kinds.json"))
+    assert left == {}
+    assert bytes(teacher.lessons(found)[0].answer[:-1]).decode() == TOLD
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("count", "four"), ("count", 4.5), ("count", 2**70), ("at", "tomorrow"), ("urgent", 1.0)]
+)
+def test_what_a_job_would_refuse_is_not_taught(column: str, value: Any, tmp_path: Path) -> None:
+    (tmp_path / "kinds.json").write_text(json.dumps(KINDS))
+    values = {**AS_FILES_HAVE_IT["a table's values"], column: value}
+    row = {"text": "4 shelves", **{f"gold_{name}": v for name, v in values.items()}}
+    _, found, left = teach("extract", [row], json_schema=str(tmp_path / "kinds.json"))
+    assert (found, left) == ([], {"a value that the schema does not allow": 1})
 
 
 def test_rows_that_teach_nothing_are_counted() -> None:
