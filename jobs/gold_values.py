@@ -22,7 +22,7 @@ def as_answered(value: Any, schema: Any) -> Any:
     Args:
         schema: as `explicit_schema` gives it.
     """
-    value = _plain(value)
+    value = plain(value)
     if value is None:
         return None
     if isinstance(value, str) and is_json_text(schema):
@@ -52,8 +52,8 @@ def _as_one(value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
-    """Without what only files have: decimals, NaN, bytes, floats that are whole numbers."""
+def plain(value: Any) -> Any:
+    """Without what JSON does not have or writes otherwise: decimals, NaN, bytes, floats that are whole numbers."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if isinstance(value, Decimal):
@@ -63,9 +63,9 @@ def _plain(value: Any) -> Any:
             return None
         return int(value) if value.is_integer() and abs(value) < _EXACT else value
     if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
+        return {name: plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     if isinstance(value, time):
         return value.isoformat()
     return value
@@ -76,7 +76,7 @@ def _number(text: str) -> Any:
     if _WHOLE.fullmatch(text):
         return int(text.partition(".")[0])
     try:
-        return _plain(float(text))
+        return plain(float(text))
     except ValueError:
         return text
 

@@ -3,6 +3,7 @@
 The columns are those that `textmill evaluate` compares results with; which answers they come to, the task knows.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from jobs.adapting.targets import ANSWERS, YES_NO, Gold, LeftOut, Target, find_c
 from jobs.config import nearest
 from jobs.evaluation.gold import GOLD_PREFIX
 from jobs.evaluation.settings import IN_A_FILE, ROLES
-from pipeline.decoding import Choice
+from pipeline.decoding import Choice, Json
 from pipeline.errors import RowError, UsageError
 from pipeline.task import AnyTask
 from pipeline.text.languages import variety_code
@@ -30,14 +31,16 @@ class GoldFields:
 
     Attributes:
         columns: field → column; `{language}` in it is a result's target language.
+        answer: column with all fields as JSON, instead.
     """
 
     columns: Mapping[str, str]
+    answer: str | None = None
 
     @property
     def about(self) -> str:
         """In words."""
-        names = list(self.columns.values())
+        names = [self.answer] if self.answer else list(self.columns.values())
         return f"column{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
     def targets(self, task: AnyTask, record: Record, row: Mapping[str, Any]) -> dict[str, Target]:
@@ -50,11 +53,24 @@ class GoldFields:
         found: dict[str, Target] = {}
         for index in self._asked(branches, row):
             language = str(branches[index].get(LANGUAGE, ""))
-            values = {field: row.get(column.replace(_PLACE, language)) for field, column in self.columns.items()}
             try:
-                found |= task.wanted_answers(record, index, values)
+                found |= task.wanted_answers(record, index, self._values(row, language))
             except RowError as error:
                 raise LeftOut(error.message) from None
+        return found
+
+    def _values(self, row: Mapping[str, Any], language: str) -> dict[str, Any]:
+        if self.answer is None:
+            return {field: row.get(column.replace(_PLACE, language)) for field, column in self.columns.items()}
+        value = row.get(self.answer)
+        if value in (None, ""):
+            raise LeftOut("no answer")
+        try:
+            found = json.loads(value) if isinstance(value, str | bytes) else value
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise LeftOut("an answer that is no JSON object")
         return found
 
     def _asked(self, branches: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> list[int]:
@@ -118,7 +134,9 @@ def find_gold(
     names = dict.fromkeys(rows[0])
     asked = [question for example in task.examples() for question in task.questions(example.record)]
     asks_one = any(question.name == "answer" for question in asked)
-    has_answers = asks_one and (given.get("answer") is not None or any(name in names for name in ANSWERS))
+    # A bare `answer` is what dead letters have: just what a job refused.
+    answer = given.get("answer") or (ANSWERS[0] if task.taught and ANSWERS[0] in names else None)
+    has_answers = asks_one and answer is not None
     whether = any(isinstance(q.decoding, Choice) and q.decoding.labels == YES_NO for q in asked)
     if task.taught and not has_answers:
         return _find_fields(task, given, names, inputs)
@@ -126,7 +144,12 @@ def find_gold(
         hint = "it can for the tasks of Textmill, for tasks of your own with one question, and with `wanted_answers`"
         raise UsageError(f"finetune cannot tell from gold what the several answers of {task.name} should be", hint)
     _refuse_roles(task, given, "reference")
-    return find_columns(names, given, rows)
+    if task.taught and all(isinstance(question.decoding, Json) for question in asked):
+        _refuse_roles(task, given, "label", "rating", "ratings")
+        if answer not in names:
+            raise UsageError(f"the gold has no column {answer!r}", nearest(str(answer), names))
+        return GoldFields({}, answer)
+    return find_columns(names, {**given, "answer": answer}, rows)
 
 
 def _find_fields(

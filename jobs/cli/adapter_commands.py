@@ -29,7 +29,7 @@ def finetune(
         str | None,
         typer.Option(help="Column of reference translations; {language} in it is the target. [default: reference …]"),
     ] = None,
-    answer: Annotated[str | None, typer.Option(help="Column of answers in words or JSON.")] = None,
+    answer: Annotated[str | None, typer.Option(help="Column of answers in words or JSON. [default: gold_answer …]")] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="An option of the task, as NAME=VALUE; may be repeated.")
     ] = None,

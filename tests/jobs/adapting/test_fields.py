@@ -145,6 +145,30 @@ def test_values_are_taught_as_the_schema_has_them_and_in_its_order(values: dict[
     assert bytes(teacher.lessons(found)[0].answer[:-1]).decode() == TOLD
 
 
+def test_what_a_job_refused_is_no_gold_and_answers_in_json_are_read_as_a_job_does(tmp_path: Path) -> None:
+    schema = str(tmp_path / "kinds.json")
+    Path(schema).write_text(json.dumps(KINDS))
+    with pytest.raises(UsageError, match="no answers to learn from"):
+        teach("extract", [{"text": "4 shelves", "answer": TOLD}], json_schema=schema)
+    said = [
+        TOLD,
+        AS_FILES_HAVE_IT["a table's values"],
+        "4 shelves",
+        TOLD.replace("4,", '"four",'),
+        '{"count": 1}',
+        None,
+    ]
+    rows = [{"text": "4 shelves", "answer": TOLD, "gold_answer": answer} for answer in said]
+    teacher, found, left = teach("extract", rows, json_schema=schema)
+    assert [bytes(lesson.answer[:-1]).decode() for lesson in teacher.lessons(found)] == [TOLD, TOLD]
+    assert left["an answer that is no JSON object"] == left["a value that the schema does not allow"] == 1
+    assert left["no answer"] == 1
+    task = make_task(find_task("extract"), {"json_schema": schema}, None, Model("m", None, "m"))
+    assert find_gold(task, {"answer": "answer"}, rows, ["text"]) == GoldFields({}, "answer")
+    with pytest.raises(UsageError, match="no column 'other'"):
+        find_gold(task, {"answer": "other"}, rows, ["text"])
+
+
 @pytest.mark.parametrize(
     ("column", "value"), [("count", "four"), ("count", 4.5), ("count", 2**70), ("at", "tomorrow"), ("urgent", 1.0)]
 )
