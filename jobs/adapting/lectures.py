@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from jobs.adapting.lessons import GoldRow, Teacher, gold_digest, read_rows, spli
 from jobs.adapting.targets import Gold, find_columns
 from jobs.evaluation.ratings import RATED_LABELS
 from jobs.inquiry import first_questions, make_task
+from jobs.record_columns import choose_columns
 from jobs.tasks import find_task
 from jobs.terminal import Terminal
 from pipeline.adapters import prompt_digests
-from pipeline.columns import choose_column, choose_text_column
 from pipeline.decoding import Choice
 from pipeline.errors import UsageError
 from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, reasoning_parser_of, resolve_model
@@ -46,6 +46,7 @@ class FineTuning:
         options, prompt_form: of the task.
         settings: of the training.
         seconds: train no longer now; the same command goes on.
+        fields: what the task reads → column, where it is not found by its name.
     """
 
     gold: Path
@@ -58,6 +59,7 @@ class FineTuning:
     prompt_form: str | None = None
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     seconds: float = float("inf")
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def prepare_lectures(asked: FineTuning, terminal: Terminal) -> Lectures:
     if model.folder is None:
         raise UsageError("there is no model to train")
     task = make_task(task_class, options, asked.prompt_form, model)
-    fields = _fields(task_class, rows, asked.text)
+    schema = pa.Table.from_pylist(rows).schema
+    fields = choose_columns(task_class, schema, asked.fields, asked.text)
     gold = find_gold(task, asked.columns, rows, list(fields.values()))
     teacher = _teacher(task, model, model.folder)
     found, left_out = read_rows(teacher, rows, gold, fields)
@@ -160,15 +163,3 @@ def _balanced(settings: TrainingSettings, has_labels: bool) -> TrainingSettings:
         raise UsageError("there is no label a row to balance", "leave out --balance")
     balance = settings.balance if settings.balance is not None else _BALANCE
     return settings.model_copy(update={"balance": balance if has_labels else None})
-
-
-def _fields(task: type[AnyTask], rows: Sequence[Mapping[str, Any]], text: str | None) -> dict[str, str]:
-    """Record field → the gold's column, found as a job finds it."""
-    schema = pa.Table.from_pylist([dict(row) for row in rows]).schema
-    fields: dict[str, str] = {}
-    for i, (name, info) in enumerate(task.record.model_fields.items()):
-        if i == 0 and info.annotation is str:
-            fields[name] = choose_text_column(schema, text, name)
-        elif (column := choose_column(schema, None, task.record.column_names(name), name)) is not None:
-            fields[name] = column
-    return fields

@@ -21,13 +21,18 @@ def settle(folder: Path, rows: list[dict[str, Any]], model: Path, task: str = "t
     return prepare_lectures(FineTuning(file, task, str(model), folder / "out", **changes), Terminal(io.StringIO()))
 
 
+def configured(model: Path, folder: Path, **changes: Any) -> Path:
+    """A copy of a model whose configuration says something else."""
+    shutil.copytree(model, folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, **changes}), encoding="utf-8")
+    return folder
+
+
 @pytest.fixture
 def thinking(tiny_chat: Path, tmp_path: Path) -> Path:
     """A model of a kind that thinks."""
-    folder = tmp_path / "thinking"
-    shutil.copytree(tiny_chat, folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (folder / "config.json").write_text(json.dumps({**config, "model_type": "qwen3"}), encoding="utf-8")
+    folder = configured(tiny_chat, tmp_path / "thinking", model_type="qwen3")
     template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
     (folder / "chat_template.jinja").write_text("{# enable_thinking #}" + template, encoding="utf-8")
     return folder
@@ -49,3 +54,20 @@ def test_languages_that_the_gold_names_in_several_ways_are_one(tiny_chat: Path, 
     assert lectures.left_out == {"no target_language": 1}
     with pytest.raises(UsageError, match="unknown language 'Klingon'"):
         settle(tmp_path, [{**rows[0], "target_language": "Klingon"}], tiny_chat)
+
+
+def test_columns_are_found_as_a_job_finds_them(
+    tiny_chat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("pipeline.models", "jobs.adapting.lectures"):
+        monkeypatch.setattr(f"{module}.DEFAULT_CONTEXT_TOKENS", 20_000)
+    model = configured(tiny_chat, tmp_path / "roomy", max_position_embeddings=20_000)
+    rows = [{"said": f"Where is {i}?", "gold_reply": "On its way.", "rules": f"Rule {i}"} for i in range(9)]
+    with pytest.raises(UsageError, match="reply needs a column 'messages'"):
+        settle(tmp_path, rows, model, "reply")
+    with pytest.raises(UsageError, match="reply reads no field 'polic'"):
+        settle(tmp_path, rows, model, "reply", fields={"polic": "rules"})
+    with pytest.raises(UsageError, match="generate needs a column 'topic' or 'brief'"):
+        settle(tmp_path, [{"gold_body": "It shines.", "said": "x"}], model, "generate")
+    lectures = settle(tmp_path, rows, model, "reply", text="said", fields={"policy": "rules"})
+    assert {row.record.policy for part in lectures.parts for row in part} == {row["rules"] for row in rows}
