@@ -83,6 +83,13 @@ class Lectures:
         (question, *others) = [q for q in self.task.questions(gold.record) if q.name in gold.targets]
         return question.decoding.labels if isinstance(question.decoding, Choice) and not others else ()
 
+    def prompts(self) -> tuple[dict[str, str], list[str]]:
+        """Digests of the prompts that are learnt, by question, and the questions that a job has besides."""
+        digests = prompt_digests(self.task, Prompter(self.teacher.rules))
+        names = {name for part in self.parts for row in part for name in row.targets}
+        learnt = {name: digest for name, digest in digests.items() if name in names}
+        return learnt, [name for name, digest in digests.items() if digest not in learnt.values()]
+
     def key(self) -> str:
         """Names the training: a checkpoint of another one is of no use."""
         prompts = prompt_digests(self.task, Prompter(self.teacher.rules))

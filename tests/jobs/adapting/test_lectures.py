@@ -70,4 +70,6 @@ def test_columns_are_found_as_a_job_finds_them(
     with pytest.raises(UsageError, match="generate needs a column 'topic' or 'brief'"):
         settle(tmp_path, [{"gold_body": "It shines.", "said": "x"}], model, "generate")
     lectures = settle(tmp_path, rows, model, "reply", text="said", fields={"policy": "rules"})
+    learnt, others = lectures.prompts()
+    assert (list(learnt), others) == (["reply"], ["intent", "needs_human", "reason"])
     assert {row.record.policy for part in lectures.parts for row in part} == {row["rules"] for row in rows}

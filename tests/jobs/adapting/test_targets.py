@@ -144,3 +144,14 @@ def test_an_adapter_is_refused_where_none_of_its_questions_is_asked() -> None:
     refuse_other_prompts(card, one, Prompter(RULES))
     with pytest.raises(UsageError, match="other prompts"):
         refuse_other_prompts(card, multi, Prompter(RULES))
+
+
+def test_an_adapter_is_refused_where_one_of_the_results_was_not_learnt() -> None:
+    def translate(*to: str) -> AnyTask:
+        return make_task(find_task("translate"), {"to": to}, None, Model("m", None, "m"))
+
+    both = translate("es", "de")
+    card = AdapterCard.model_construct(task_version=both.version, prompts=prompt_digests(both, Prompter(RULES)))
+    refuse_other_prompts(card, translate("de"), Prompter(RULES))
+    with pytest.raises(UsageError, match="the adapter mine was not trained on target_language fr"):
+        refuse_other_prompts(card, translate("es", "fr"), Prompter(RULES), "mine")
