@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from jobs.adapting.targets import ANSWERS, YES_NO, Gold, LeftOut, Target, find_columns
 from jobs.config import nearest
 from jobs.evaluation.gold import GOLD_PREFIX
 from jobs.evaluation.settings import IN_A_FILE, ROLES
+from pipeline.columns import is_text
 from pipeline.decoding import Choice, Json
 from pipeline.errors import RowError, UsageError
 from pipeline.task import AnyTask
@@ -139,7 +142,9 @@ def find_gold(
     has_answers = asks_one and answer is not None
     whether = any(isinstance(q.decoding, Choice) and q.decoding.labels == YES_NO for q in asked)
     if task.taught and not has_answers:
-        return _find_fields(task, given, names, inputs)
+        found = _find_fields(task, given, names, inputs)
+        _refuse_other_than_text(task, found, rows)
+        return found
     if not (asks_one or whether):
         hint = "it can for the tasks of Textmill, for tasks of your own with one question, and with `wanted_answers`"
         raise UsageError(f"finetune cannot tell from gold what the several answers of {task.name} should be", hint)
@@ -168,6 +173,19 @@ def _find_fields(
         wanted = ", ".join(f"{GOLD_PREFIX}{field}" for field in task.taught)
         raise UsageError("the gold has no answers to learn from", f"{task.name} learns from {wanted}")
     return GoldFields(found)
+
+
+def _refuse_other_than_text(task: AnyTask, gold: GoldFields, rows: list[dict[str, Any]]) -> None:
+    """A field of results that is text has gold that is."""
+    languages = [str(told.get(LANGUAGE, "")) for told in task.branches(None)]
+    for field, column in gold.columns.items():
+        info = task.result.model_fields.get(field)
+        if info is None or info.annotation not in (str, str | None):
+            continue
+        for name in dict.fromkeys(column.replace(_PLACE, language) for language in languages):
+            kind = pa.array([row.get(name) for row in rows]).type
+            if not is_text(kind):
+                raise UsageError(f"the gold's column {name!r} holds {kind}, not text, which {field} is")
 
 
 def _reference(task: AnyTask, given: str | None, names: Mapping[str, Any]) -> str:

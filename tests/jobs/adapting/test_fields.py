@@ -6,10 +6,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.adapting.ending import end_token
 from jobs.adapting.fields import GoldFields, find_gold
+from jobs.adapting.gold_rows import read_gold_rows
 from jobs.adapting.lessons import Teacher, read_rows
 from jobs.adapting.written import MOST_ROWS, draw_samples
 from jobs.inquiry import make_task
@@ -268,6 +271,24 @@ def test_gold_of_another_kind_is_one_line(name: str, row: Any, given: dict[str, 
     task = make_task(find_task(name), options, None, Model("m", None, "m"))
     with pytest.raises(UsageError, match=message):
         find_gold(task, given, [row], ["text"])
+
+
+@pytest.mark.parametrize("value", [["Uno"], {"es": "Uno"}, 3, 2.5])
+def test_gold_of_a_type_that_is_no_text_is_one_line(value: Any) -> None:
+    task = make_task(find_task("translate"), ES, None, Model("m", None, "m"))
+    with pytest.raises(UsageError, match=r"the gold's column 'ref_es' holds .*, not text, which translation is"):
+        find_gold(task, {"reference": "ref_{language}"}, [{"text": "One", "ref_es": value}], ["text"])
+    for name, column in (("reply", "gold_reply"), ("generate", "gold_title")):
+        with pytest.raises(UsageError, match=f"the gold's column '{column}' holds"):
+            find_gold(make_task(find_task(name), {}, None, Model("m", None, "m")), {}, [{column: value}], [])
+
+
+def test_text_may_be_bytes(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"text": [b"One"], "reference": pa.array([b"Uno"], pa.large_binary())}), tmp_path / "g.parquet"
+    )
+    rows = read_gold_rows(tmp_path / "g.parquet")
+    assert [gold.targets for gold in teach("translate", rows, **ES)[1]] == [{"es/0": "Uno"}]
 
 
 def test_what_a_task_reads_is_no_answer() -> None:
