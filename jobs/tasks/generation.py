@@ -18,7 +18,7 @@ from jobs.briefs import Brief
 from jobs.config import nearest
 from jobs.drafts import Draft, Wanted, best_draft, check_distinct, check_draft, read_draft
 from jobs.formats import Format, find_format, read_formats
-from pipeline.elements import Answers, Completion, Question
+from pipeline.elements import Answers, Completion, Question, whole_answer
 from pipeline.errors import RowError, UsageError
 from pipeline.json_models import schema_validator
 from pipeline.task import Complaint, Example, RetryOptions, Task, complain_of_checks
@@ -193,9 +193,15 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
         answer = {name: _listed(name, gold.get(name)) for name in chosen.fields}
         if not any(answer.values()):
             return {}
-        if not schema_validator(json.loads(chosen.schema_text())).is_valid(answer):
+        text = json.dumps(answer, ensure_ascii=False, default=str)
+        try:
+            fits = schema_validator(json.loads(chosen.schema_text())).is_valid(answer)
+            self._draft(record, whole_answer(text))
+        except RowError:
+            fits = False
+        if not fits:
             raise RowError(ErrorClass.INVALID_ROW, "a text that is not what its format asks for")
-        return {f"{index + 1}/1": json.dumps(answer, ensure_ascii=False)}
+        return {f"{index + 1}/1": text}
 
     def concerns(self, name: str, index: int) -> bool:
         """By the number of the variant."""

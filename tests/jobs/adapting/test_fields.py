@@ -237,6 +237,19 @@ def test_a_language_is_known_however_it_is_written() -> None:
     assert (len(found), left) == (4, {})
 
 
+def test_a_draft_that_a_job_would_refuse_is_not_taught() -> None:
+    row = {"topic": "Fair", "format": "social_post", "gold_body": "It is on.", "gold_hashtags": ["#Fair"]}
+    wrong: list[dict[str, Any]] = [
+        {"gold_body": ""},
+        {"gold_body": " \n"},
+        {"gold_hashtags": ["#!"]},
+        {"gold_hashtags": None},
+    ]
+    _, found, left = teach("generate", [row, *({**row, **one} for one in wrong)])
+    assert len(found) == 1
+    assert left == {"a text that is not what its format asks for": 4}
+
+
 def test_the_first_of_several_variants_is_taught_where_none_is_named() -> None:
     said = [2.0, "2", "1.0", None, 3]
     rows = [{**LAMP, "gold_title": "Lamp", "gold_body": "It shines.", "variant": number} for number in said]
