@@ -117,7 +117,7 @@ def _is(name: str, value: Any, wanted: Any) -> bool:
     try:
         if name == LANGUAGE:
             return said_language(value) == wanted
-        return float(value) == wanted if isinstance(wanted, int) else str(value).strip() == str(wanted)
+        return bool(float(value) == wanted) if isinstance(wanted, int) else str(value).strip() == str(wanted)
     except (TypeError, ValueError):
         return False
 

@@ -13,7 +13,7 @@ from jobs.adapting.adapter_folder import refuse_other_folder
 from jobs.adapting.ending import end_token
 from jobs.adapting.fields import LANGUAGE, find_gold, said_language
 from jobs.adapting.gold_rows import read_gold_rows
-from jobs.adapting.lessons import GoldRow, Teacher, gold_digest, read_rows, split
+from jobs.adapting.lessons import GoldRow, Teacher, gold_digest, read_rows, split, unseen
 from jobs.adapting.targets import Gold, find_columns
 from jobs.evaluation.ratings import RATED_LABELS
 from jobs.inquiry import first_questions, make_task
@@ -125,8 +125,21 @@ def prepare_lectures(asked: FineTuning, terminal: Terminal) -> Lectures:
     if any(isinstance(target, str) for row in found for target in row.targets.values()):
         _refuse_thoughts(model, model.folder)
     asked = replace(asked, settings=_balanced(asked.settings, any(row.label for row in found)))
-    parts = split(found, asked.settings.held_out, asked.settings.seed)
+    parts = _parts(teacher, found, asked.settings, terminal)
     return Lectures(asked, model, model.folder, task, options, teacher, gold, parts, left_out)
+
+
+def _parts(
+    teacher: Teacher, rows: list[GoldRow], settings: TrainingSettings, terminal: Terminal
+) -> tuple[list[GoldRow], list[GoldRow], list[GoldRow]]:
+    """Rows to train on, to stop by, to report on, the latter two without prompts of the first."""
+    training, *others = split(rows, settings.held_out, settings.seed)
+    (stopping, few), (reporting, more) = (unseen(teacher, training, part) for part in others)
+    if few + more:
+        terminal.say(f"left out: {few + more:,} held-out answers to prompts that are trained on, too")
+    if not stopping or not reporting:
+        raise UsageError("no held-out row has a prompt that is not trained on, too", "give more rows, or --held-out")
+    return training, stopping, reporting
 
 
 def _told_by_gold(task: type[AnyTask], asked: FineTuning, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -183,6 +183,13 @@ def test_what_a_job_would_refuse_is_not_taught(column: str, value: Any, tmp_path
     assert (found, left) == ([], {"a value that the schema does not allow": 1})
 
 
+def test_rows_of_one_text_have_one_key_and_briefs_of_one_topic_may_differ() -> None:
+    rows = [{"text": text, "reference": "Buenos días"} for text in ("Good day", " Good day\n")]
+    assert {gold.key for gold in teach("translate", rows, **ES)[1]} == {"Good day"}
+    briefs = [{**LAMP, "facts": [f"{n} watt"], "gold_title": "Lamp", "gold_body": "It shines."} for n in (7, 9, 9)]
+    assert len({gold.key for gold in teach("generate", briefs)[1]}) == 2
+
+
 def test_rows_that_teach_nothing_are_counted() -> None:
     long = "Each of these words is one more of many. " * 12
     rows = [

@@ -73,3 +73,18 @@ def test_columns_are_found_as_a_job_finds_them(
     learnt, others = lectures.prompts()
     assert (list(learnt), others) == (["reply"], ["intent", "needs_human", "reason"])
     assert {row.record.policy for part in lectures.parts for row in part} == {row["rules"] for row in rows}
+
+
+def test_lines_that_are_trained_on_are_not_held_out(tiny_chat: Path, tmp_path: Path) -> None:
+    texts = [(f"good\nfine {i}", f"bad\nbroken {i}") for i in range(20)]
+    rows = [{"text": text, "target_language": "sw", "reference": reference} for text, reference in texts]
+    file, said = tmp_path / "gold.csv", io.StringIO()
+    write_cells(file, list(rows[0]), rows)
+    asked = FineTuning(file, "translate", str(tiny_chat), tmp_path / "out", options={"source": "en"})
+    training, *held_out = prepare_lectures(asked, Terminal(said)).parts
+    assert {frozenset(row.targets) for row in training} == {frozenset({"sw/0", "sw/1"})}
+    assert [list(row.targets) for part in held_out for row in part] == [["sw/1"]] * 4
+    assert "left out: 4 held-out answers to prompts that are trained on" in " ".join(said.getvalue().split())
+    same = [{**rows[0], "text": f"{mark}good", "reference": f"{mark}bad"} for mark in ("", "- ", "* ")]
+    with pytest.raises(UsageError, match="no held-out row has a prompt that is not trained on"):
+        settle(tmp_path, same, tiny_chat, options={"source": "en"})
