@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from jobs.adapting.adapter_folder import refuse_other_folder
-from jobs.adapting.ending import end_token
+from jobs.adapting.ending import end_token, stop_tokens
 from jobs.adapting.fields import LANGUAGE, find_gold, said_language
 from jobs.adapting.gold_rows import read_gold_rows
 from jobs.adapting.lessons import GoldRow, Teacher, gold_digest, read_rows, split, unseen
@@ -166,7 +166,7 @@ def _teacher(task: AnyTask, model: Model, folder: Path) -> Teacher:
     chooses = all(isinstance(question.decoding, Choice) for question in first_questions(task))
     rules = PromptRules(str(folder), "", context, 0, truncate=chooses, guard=task.may_guard)
     tokenizer = load_tokenizer(folder)
-    return Teacher(task, rules, tokenizer, end_token(folder, tokenizer))
+    return Teacher(task, rules, tokenizer, end_token(folder, tokenizer), stop_tokens(folder, tokenizer))
 
 
 def _refuse_thoughts(model: Model, folder: Path) -> None:

@@ -52,12 +52,14 @@ class Teacher:
         rules: how prompts are rendered, with the model's tokenizer.
         tokenizer: the same.
         end: the token that ends an answer in words.
+        stops: others that an engine stops at.
     """
 
     task: AnyTask
     rules: PromptRules
     tokenizer: ModelTokenizer
     end: int
+    stops: frozenset[int] = frozenset()
 
     def lessons(self, rows: Sequence[GoldRow]) -> list[Lesson]:
         """Those of all rows, in order, a row's questions one after the other; each counts by its answer's tokens."""
