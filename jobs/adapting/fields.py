@@ -54,12 +54,15 @@ class GoldFields:
         """
         branches = task.branches(record)
         found: dict[str, Target] = {}
+        wrong: RowError | None = None
         for index in self._asked(branches, row):
             language = str(branches[index].get(LANGUAGE, ""))
             try:
                 found |= task.wanted_answers(record, index, self._values(row, language))
             except RowError as error:
-                raise LeftOut(error.message) from None
+                wrong = error
+        if wrong is not None and not found:
+            raise LeftOut(wrong.message)
         return found
 
     def _values(self, row: Mapping[str, Any], language: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def finetune(
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the rows, at most.")] = 2,
     rank: Annotated[int, typer.Option(min=1, max=256, help="Of LoRA.")] = 16,
     learning_rate: Annotated[float, typer.Option(min=1e-8, max=1, help="The highest.")] = 5e-4,
-    batch_rows: Annotated[int, typer.Option(min=1, help="Rows of one step.")] = 32,
+    batch_rows: Annotated[int, typer.Option(min=1, help="Lessons of one step: a row has one for each question.")] = 32,
     balance: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="1: rare labels count as much as frequent ones. [default: 0.5; none of words]"),

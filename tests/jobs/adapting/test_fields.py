@@ -265,6 +265,14 @@ def test_the_first_of_several_variants_is_taught_where_none_is_named() -> None:
     assert left == {"another variant than asked for": 1}
 
 
+def test_a_result_whose_gold_is_of_no_use_leaves_the_rows_others_in() -> None:
+    task = make_task(find_task("translate"), {"to": ["es", "de"], "source": "en"}, None, Model("m", None, "m"))
+    wide = {"text": "One line\nand another", "ref_es": "Una sola línea", "ref_de": "Eine Zeile\nund noch eine"}
+    gold = find_gold(task, {"reference": "ref_{language}"}, [wide], ["text"])
+    found = gold.targets(task, task.record(text=wide["text"]), wide)
+    assert found == {"de/0": "Eine Zeile", "de/1": "und noch eine"}
+
+
 @pytest.mark.parametrize(
     ("name", "row", "given", "message"),
     [
