@@ -119,7 +119,7 @@ def _is(name: str, value: Any, wanted: Any) -> bool:
         return True
     try:
         if name == LANGUAGE:
-            return said_language(value) == wanted
+            return said_language(value) == str(wanted)
         return bool(float(value) == wanted) if isinstance(wanted, int) else str(value).strip() == str(wanted)
     except (TypeError, ValueError):
         return False
