@@ -12,6 +12,7 @@ from jobs.adapting.gold_rows import write_cells
 from jobs.adapting.lectures import FineTuning, Lectures, prepare_lectures
 from jobs.terminal import Terminal
 from pipeline.errors import UsageError
+from tests.jobs.test_cli import invoke
 
 
 def settle(folder: Path, rows: list[dict[str, Any]], model: Path, task: str = "translate", **changes: Any) -> Lectures:
@@ -73,6 +74,13 @@ def test_columns_are_found_as_a_job_finds_them(
     learnt, others = lectures.prompts()
     assert (list(learnt), others) == (["reply"], ["intent", "needs_human", "reason"])
     assert {row.record.policy for part in lectures.parts for row in part} == {row["rules"] for row in rows}
+
+
+def test_a_field_that_no_task_reads_is_refused_at_the_command_line(tiny_chat: Path, tmp_path: Path) -> None:
+    write_cells(tmp_path / "gold.csv", ["said", "gold_reply"], [{"said": "Where?", "gold_reply": "Here."}])
+    options = ["--task", "reply", "--model", str(tiny_chat), "--out", str(tmp_path / "adapter")]
+    exit_code, _, error = invoke("finetune", str(tmp_path / "gold.csv"), *options, "--column", "polic=said")
+    assert (exit_code, "reply reads no field 'polic'" in error) == (2, True)
 
 
 def test_lines_that_are_trained_on_are_not_held_out(tiny_chat: Path, tmp_path: Path) -> None:
