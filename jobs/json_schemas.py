@@ -60,7 +60,7 @@ def describe_fields(schema: Schema, indent: str = "") -> Iterator[str]:
 
 def _kind(schema: Any) -> str:
     """What a value is, in words."""
-    parts = _alternatives(schema)
+    parts = alternatives(schema)
     return " or ".join(dict.fromkeys(_plain_kind(part) for part in parts))
 
 
@@ -78,12 +78,13 @@ def _plain_kind(schema: Any) -> str:
     return _WORDS.get(kind, str(kind))
 
 
-def _alternatives(schema: Any) -> list[Any]:
+def alternatives(schema: Any) -> list[Any]:
+    """The schemas of which one has to hold, the types of a list of types included."""
     if not isinstance(schema, Mapping):
         return [schema]
     for key in ("anyOf", "oneOf"):
         if key in schema:
-            return [part for one in schema[key] for part in _alternatives(one)]
+            return [part for one in schema[key] for part in alternatives(one)]
     if isinstance(schema.get("type"), list) and "enum" not in schema:
         return [{**schema, "type": kind} for kind in schema["type"]]
     return [schema]
@@ -92,7 +93,7 @@ def _alternatives(schema: Any) -> list[Any]:
 def _inner_object(schema: Any) -> Schema | None:
     """The one object that a property, or each item of its list, is; None if there is none or several."""
     objects = []
-    for part in _alternatives(schema):
+    for part in alternatives(schema):
         if isinstance(part, Mapping) and part.get("properties"):
             objects.append(part)
         elif isinstance(part, Mapping) and isinstance(part.get("items"), Mapping):
@@ -102,7 +103,7 @@ def _inner_object(schema: Any) -> Schema | None:
 
 def _first(schema: Any, key: str) -> Any:
     """A key's value in the schema, or in the first of its alternatives that has it."""
-    parts = [part for part in (schema, *_alternatives(schema)) if isinstance(part, Mapping)]
+    parts = [part for part in (schema, *alternatives(schema)) if isinstance(part, Mapping)]
     return next((part[key] for part in parts if part.get(key)), None)
 
 

@@ -11,13 +11,14 @@ import pyarrow as pa
 from jobs.cascading.rule import CascadeRule
 from jobs.config import JobConfig, nearest
 from jobs.inquiry import context_needed, first_questions, inquiry_of, make_recipe, scripted_name
+from jobs.record_columns import choose_columns
 from jobs.redacting import redaction_of
 from jobs.servers import server_spec
 from jobs.tasks import find_task
 from pipeline.budget import Budget
 from pipeline.calibration import calibrate_task
 from pipeline.cluster.where import Paths, Where, choose_where
-from pipeline.columns import choose_column, choose_id_column, choose_text_column, describe_columns, is_text
+from pipeline.columns import choose_id_column, describe_columns, is_text
 from pipeline.completions import CompletionFolder
 from pipeline.engines.base import AdapterFiles, EngineNeeds, EngineSpec
 from pipeline.engines.lora import lora_arguments
@@ -79,7 +80,7 @@ def prepare(config: JobConfig, run_id: str, building: Path | str, say: Say) -> P
     where = where_of(config)
     found = survey(config.inputs, read_through if config.skip_bad_files else None)
     _refuse_input_in_output(found, config.output)
-    columns = _choose_columns(task_class, config, found.schema)
+    columns = choose_columns(task_class, found.schema, config.columns, config.text)
     id_column = choose_id_column(found.schema, config.id)
     parts = plan_parts(found.files, config.limit, config.sample, config.seed)
 
@@ -184,32 +185,6 @@ def _refuse_input_in_output(found: Survey, output: str) -> None:
         is_there = path.startswith(f"{output.rstrip('/')}/") if "://" in path else folder in Path(path).parents
         if is_there:
             raise UsageError(f"the input {path} lies in the output folder, which the run would replace")
-
-
-def _choose_columns(task: type[AnyTask], config: JobConfig, schema: pa.Schema) -> dict[str, str]:
-    """Record field → column: as `--column` says, the first field as `--text` says, else by name."""
-    fields = task.record.model_fields
-    for name in config.columns:
-        if name not in fields:
-            raise UsageError(f"{task.name} reads no field {name!r}", nearest(name, fields))
-    columns: dict[str, str] = {}
-    for i, (name, info) in enumerate(fields.items()):
-        given = config.columns.get(name) or (config.text if i == 0 else None)
-        if i == 0 and info.annotation is str:
-            columns[name] = choose_text_column(schema, given, name)
-        elif (column := choose_column(schema, given, task.record.column_names(name), name)) is not None:
-            columns[name] = column
-        elif info.is_required():
-            raise _no_column(task, (name,), schema)
-    if (wanted := task.record.needs_one_of) and not set(wanted) & set(columns):
-        raise _no_column(task, wanted, schema)
-    return columns
-
-
-def _no_column(task: type[AnyTask], fields: Sequence[str], schema: pa.Schema) -> UsageError:
-    what = " or ".join(repr(name) for name in fields)
-    hint = f"name one with --column {fields[0]}=COLUMN; the input has: {describe_columns(schema)}"
-    return UsageError(f"{task.name} needs a column {what}", hint)
 
 
 def _longest_text(parts: Sequence[Part], schema: pa.Schema, columns: Mapping[str, str]) -> int | None:

@@ -130,14 +130,23 @@ def refuse_other_prompts(card: AdapterCard, task: AnyTask, prompter: Prompter, n
         name: of the adapter, where there are several.
 
     Raises:
-        UsageError: if a question that it was trained on is asked in other words or with other labels, or none is asked.
+        UsageError: if a question that it was trained on is asked in other words or with other labels, or none is asked,
+            or none of one of a row's results.
     """
-    asked = {name: digest for name, digest in prompt_digests(task, prompter).items() if name in card.prompts}
+    digests = prompt_digests(task, prompter)
+    asked = {name: digest for name, digest in digests.items() if name in card.prompts}
+    which = f"the adapter {name + ' ' if name else ''}"
     if task.version != card.task_version or not asked or not asked.items() <= card.prompts.items():
         raise UsageError(
-            f"the adapter {name + ' ' if name else ''}was trained on other prompts or labels",
+            f"{which}was trained on other prompts or labels",
             "leave out the options and --prompt-form that change the prompt, or train one for them",
         )
+    learnt = set(card.prompts.values())
+    for index, told in enumerate(task.branches(None)):
+        own = {digest for name, digest in digests.items() if task.concerns(name, index)}
+        if own and not own & learnt:
+            what = ", ".join(f"{key} {value}" for key, value in told.items())
+            raise UsageError(f"{which}was not trained on {what}", "ask for that in a job without it, or train one")
 
 
 def adapted_options(card: AdapterCard, given: Mapping[str, Any]) -> dict[str, Any]:

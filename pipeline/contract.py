@@ -14,7 +14,7 @@ import jsonschema
 import pyarrow as pa
 
 from pipeline.decoding import Choice, Decoding, Json
-from pipeline.elements import Answer, Case, Completion, Failure, RowRef
+from pipeline.elements import Answer, Case, Completion, Failure, RowRef, whole_answer
 from pipeline.engines.scripted import made_up
 from pipeline.errors import UsageError
 from pipeline.outcomes import settle_case
@@ -98,10 +98,7 @@ def teaches_what_it_reads(task: AnyTask) -> None:
             gold = _taught(task, task.parse(example.record, index, answers))
             wanted = task.wanted_answers(example.record, index, gold)
             _hold(set(wanted) <= names, f"it wants answers to what it does not ask: {set(wanted) - names}")
-            again = {
-                **answers,
-                **{name: Completion(text, None, 1, 0, 1, "stop", "run") for name, text in wanted.items()},
-            }
+            again = {**answers, **{name: whole_answer(text) for name, text in wanted.items()}}
             read = _taught(task, task.parse(example.record, index, again))
             _hold(read == gold, f"what it wants is read as {read}, not as {gold}")
 

@@ -118,6 +118,11 @@ class Completion:
         return self.finish_reason != "stop"
 
 
+def whole_answer(text: str) -> Completion:
+    """A completion that has this text and that no engine gave: for reading an answer as one of a run's."""
+    return Completion(text, None, 1, 0, 1, "stop", "")
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why there is no answer, or no result, and what the model said if it did."""

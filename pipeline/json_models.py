@@ -191,6 +191,15 @@ def model_from_schema(schema: Schema, name: str) -> type[SchemaResult]:
     return create_model(name, __base__=SchemaResult, **fields)
 
 
+def is_json_text(schema: Any) -> bool:
+    """Whether a model has JSON text for what the schema allows: no single type is all of it."""
+    try:
+        _type_of(schema, "Any")
+    except _UntypedError:
+        return True
+    return False
+
+
 class _UntypedError(Exception):
     """A schema allows what no single type does."""
 

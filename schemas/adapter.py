@@ -24,7 +24,7 @@ class TrainingSettings(_Part):
         rank, alpha, dropout: of LoRA, on all linear layers.
         learning_rate, weight_decay: of AdamW; the rate rises over the first twentieth of the steps, then falls to a
             tenth.
-        batch_rows: rows of one step.
+        batch_rows: lessons of one step: a row has one for each question, such as each piece of a translation.
         epochs: passes over the training rows, at most.
         checks_per_epoch: how often an epoch the rows for stopping are looked at.
         patience: stop after so many looks without a better loss.

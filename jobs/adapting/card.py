@@ -19,11 +19,10 @@ from jobs.adapting.training import Progress
 from jobs.evaluation.calibrate import write_calibration
 from jobs.inquiry import make_recipe
 from jobs.terminal import Terminal
-from pipeline.adapters import adapted_digest, adapter_digest, prompt_digests
+from pipeline.adapters import adapted_digest, adapter_digest
 from pipeline.calibration import prompt_digest
 from pipeline.engines.base import EngineNeeds
 from pipeline.engines.scripted import ScriptedSpec
-from pipeline.requests import Prompter
 from schemas.adapter import CALIBRATION_NAME, CARD_NAME, AdapterCard, DataInfo, DataPart
 
 
@@ -53,14 +52,12 @@ def _card(
     device: str,
 ) -> AdapterCard:
     task, model = lectures.task, lectures.model
-    learnt = {name for part in lectures.parts for gold in part for name in gold.targets}
-    digests = prompt_digests(task, Prompter(lectures.teacher.rules))
     return AdapterCard(
         task=task.name,
         task_version=task.version,
         prompt_form=task.form,
         options=lectures.options,
-        prompts={name: digest for name, digest in digests.items() if name in learnt},
+        prompts=lectures.prompts()[0],
         model=str(lectures.folder) if Path(model.name).expanduser().resolve() == lectures.folder else model.name,
         model_digest=model.digest,
         trained=now,

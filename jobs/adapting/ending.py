@@ -1,4 +1,4 @@
-"""The token that ends an answer: what the chat template closes the model's turns with, if the engine stops there."""
+"""The tokens that end an answer, and the one that is learnt: what the chat template closes the model's turns with."""
 
 import json
 from pathlib import Path
@@ -31,6 +31,15 @@ def end_token(folder: Path, tokenizer: ModelTokenizer) -> int:
     ]
     closing = tokenizer.encode(template(turns, False).partition(_SAID)[2])
     return next((token for token in closing[:4] if token in stops), stops[0])
+
+
+def stop_tokens(folder: Path, tokenizer: ModelTokenizer) -> frozenset[int]:
+    """All tokens that an engine ends an answer at: those of the folder's configuration, and the tokenizer's own end."""
+    file = folder / "tokenizer_config.json"
+    end = json.loads(file.read_text(encoding="utf-8")).get("eos_token") if file.is_file() else None
+    text = end.get("content") if isinstance(end, dict) else end
+    ids = tokenizer.encode(text) if text else []
+    return frozenset((*_stops(folder), *(ids if len(ids) == 1 else [])))
 
 
 def _stops(folder: Path) -> list[int]:

@@ -22,6 +22,8 @@ def finetune(asked: FineTuning, terminal: Terminal) -> AdapterCard | None:
     (training, stopping, reporting), settings = lectures.parts, lectures.asked.settings
     for reason, count in lectures.left_out.items():
         terminal.say(f"left out: {count:,} of the gold's rows with {reason}")
+    if others := lectures.prompts()[1]:
+        terminal.say(f"not learnt, though a job asks the same weights: {', '.join(others)}")
     lessons = weighted(lectures.teacher.lessons(training), training, settings.balance or 0)
     terminal.say(f"training on {len(training):,} rows, {len(stopping):,} for stopping, {len(reporting):,} for figures")
     learner = Learner(lectures.folder, settings, settings.epochs * -(-len(lessons) // settings.batch_rows))

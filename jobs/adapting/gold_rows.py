@@ -23,11 +23,16 @@ def read_gold_rows(file: Path) -> list[dict[str, Any]]:
     try:
         if file.suffix.lower() != ".csv":
             rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
-            return rows
+            return [{name: _as_text(value) for name, value in row.items()} for row in rows]
         with file.open(encoding="utf-8-sig", newline="") as stream:
             return [{k: from_cell(v) for k, v in row.items() if k is not None} for row in _reader(stream)]
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise UsageError(f"cannot read the gold {file}: {first_line(error)}", "give Parquet or CSV (UTF-8)") from None
+
+
+def _as_text(value: Any) -> Any:
+    """Bytes are text, as in a job's input."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _reader(stream: Any) -> "csv.DictReader[str]":

@@ -58,7 +58,7 @@ class Learner:
         try:
             import torch
             from peft import LoraConfig, get_peft_model
-            from transformers import AutoModelForCausalLM
+            from transformers import AutoModelForCausalLM, GenerationConfig
         except ImportError as error:
             raise UsageError(f"cannot train: {error}", "pip install 'textmill[cpu,train]'") from None
         torch.manual_seed(settings.seed)
@@ -66,6 +66,7 @@ class Learner:
         self._torch, self._settings = torch, settings
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+        model.generation_config = GenerationConfig()  # penalties and the like, which a job does not take over
         lora = LoraConfig(
             r=settings.rank,
             lora_alpha=settings.alpha,

@@ -16,7 +16,7 @@ from pipeline.decoding import Choice
 from pipeline.elements import Question
 from pipeline.engines.vllm_engine import label_ids
 from pipeline.errors import RowError, UsageError
-from pipeline.prompts import Text
+from pipeline.prompts import Segment, Text
 from pipeline.requests import Prompter, PromptRules
 from pipeline.task import AnyTask
 from pipeline.tokens import ModelTokenizer, encode_all
@@ -28,7 +28,8 @@ class GoldRow:
     """A row of gold that can be learnt from.
 
     Attributes:
-        key: its text; rows that have it in common are never parted.
+        key: its text, or of what may do without one, such as briefs, all of it; rows that have it in common are never
+            parted.
         record: what the task reads.
         targets: question name → answer.
         label: its one label, of a choice; else empty.
@@ -51,12 +52,14 @@ class Teacher:
         rules: how prompts are rendered, with the model's tokenizer.
         tokenizer: the same.
         end: the token that ends an answer in words.
+        stops: others that an engine stops at.
     """
 
     task: AnyTask
     rules: PromptRules
     tokenizer: ModelTokenizer
     end: int
+    stops: frozenset[int] = frozenset()
 
     def lessons(self, rows: Sequence[GoldRow]) -> list[Lesson]:
         """Those of all rows, in order, a row's questions one after the other; each counts by its answer's tokens."""
@@ -131,9 +134,22 @@ def _read_row(
     if not targets:
         raise LeftOut("no answer")
     teacher.refuse_long(prompter, record, targets)
+    return GoldRow(_key(record), record, targets, gold.gold_class(targets, row), gold.mean_rating(row))
+
+
+def _key(record: Record) -> str:
     values = record.model_dump()
-    key = next(iter(values.values())) or values
-    return GoldRow(str(key), record, targets, gold.gold_class(targets, row), gold.mean_rating(row))
+    name, info = next(iter(type(record).model_fields.items()))
+    return str(_stripped(values[name] if info.is_required() else values))
+
+
+def _stripped(value: Any) -> Any:
+    """Without white space around texts."""
+    if isinstance(value, Mapping):
+        return {name: _stripped(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_stripped(part) for part in value]
+    return value.strip() if isinstance(value, str) else value
 
 
 def weighted(lessons: Sequence[Lesson], rows: Sequence[GoldRow], balance: float) -> list[Lesson]:
@@ -160,6 +176,25 @@ def split(rows: Sequence[GoldRow], held_out: float, seed: int) -> tuple[list[Gol
     if not all(parts):
         raise UsageError(f"{len(rows)} rows of gold are too few to train on")
     return parts[0], parts[1], parts[2]
+
+
+def unseen(teacher: Teacher, training: Sequence[GoldRow], rows: Sequence[GoldRow]) -> tuple[list[GoldRow], int]:
+    """The rows without the answers to prompts that are trained on, and how many these were: texts share lines."""
+    prompter = Prompter(teacher.rules)
+    seen = {prompt for gold in training for prompt in _prompts(teacher, prompter, gold).values()}
+    found, dropped = [], 0
+    for gold in rows:
+        prompts = _prompts(teacher, prompter, gold)
+        targets = {name: target for name, target in gold.targets.items() if prompts[name] not in seen}
+        dropped += len(gold.targets) - len(targets)
+        if targets:
+            found.append(replace(gold, targets=targets))
+    return found, dropped
+
+
+def _prompts(teacher: Teacher, prompter: Prompter, gold: GoldRow) -> dict[str, tuple[Segment, ...]]:
+    questions = [q for q in teacher.task.questions(gold.record) if q.name in gold.targets]
+    return {question.name: prompter.request(question)[0].segments for question in questions}
 
 
 def gold_digest(rows: Sequence[GoldRow]) -> str:

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from jobs.config import nearest
 from jobs.evaluation.ratings import RATED_LABELS
 from jobs.evaluation.settings import IN_A_FILE, ROLES
-from pipeline.decoding import Choice
-from pipeline.elements import Question
-from pipeline.errors import UsageError
+from jobs.gold_values import plain
+from pipeline.decoding import Choice, Json
+from pipeline.elements import Question, whole_answer
+from pipeline.errors import RowError, UsageError
 from pipeline.task import AnyTask
 from schemas.records import Record
 
@@ -93,6 +94,8 @@ class GoldColumns:
         strange = whether and (self.listed(row) or set()) - whether
         if strange or any(not set(found[name]) <= set(labels) for name, labels in choices.items()):
             raise LeftOut("a label that the task does not have")
+        if len(questions) == 1 and found and isinstance(questions[0].decoding, Json):
+            _refuse_unread(task, record, found)
         return found
 
     def target(self, question: Question, row: Mapping[str, Any]) -> Target | None:
@@ -106,7 +109,7 @@ class GoldColumns:
             answer = row.get(self.answer) if self.answer else None
             if answer in (None, "") or question.name != "answer":
                 return None
-            return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str)
+            return answer if isinstance(answer, str) else json.dumps(plain(answer), ensure_ascii=False, default=str)
         if question.name != "answer":
             return self._whether(question.name, decoding, row)
         if self.label is not None:
@@ -186,6 +189,13 @@ def find_columns(names: Mapping[str, Any], given: Mapping[str, str | None], rows
         raise UsageError("no rating is below 0: where is neutral?", hint)
     end = float(max([1, *(math.ceil(abs(rating)) for rating in given_ratings)]))
     return GoldColumns(found["label"], found["rating"], found["ratings"], found["answer"], end)
+
+
+def _refuse_unread(task: AnyTask, record: Record, answers: Mapping[str, Any]) -> None:
+    try:
+        task.parse(record, 0, {name: whole_answer(text) for name, text in answers.items()})
+    except RowError:
+        raise LeftOut("an answer that a job would refuse") from None
 
 
 def _ratings_in(row: Mapping[str, Any], rating: str | None, ratings: str | None) -> Iterator[float]:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from jobs.cli.job_commands import BUDGET_SPENT, JsonOption
 from jobs.cli.job_options import beside
-from jobs.settings import parse_engine_args
+from jobs.settings import parse_engine_args, parse_pairs
 from jobs.terminal import own_terminal, plain_table, printable
 from schemas.adapter import AdapterCard, TrainingSettings
 from schemas.evaluation import Figure
@@ -22,6 +22,10 @@ def finetune(
     task: Annotated[str, typer.Option(help="A task's name, or FILE.py:NAME.")] = "sentiment",
     model: Annotated[str, typer.Option(help="Catalogue name, model folder, or Hugging Face id.")] = "qwen2.5-0.5b",
     text: Annotated[str | None, typer.Option(help="Column with the text. [default: a good guess]")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=COLUMN", help="Column for another field that the task reads; may be repeated."),
+    ] = None,
     label: Annotated[str | None, typer.Option(help="Column of labels. [default: gold_label …]")] = None,
     rating: Annotated[str | None, typer.Option(help="Column of mean ratings on -n … n.")] = None,
     ratings: Annotated[str | None, typer.Option(help="Column of lists of single ratings.")] = None,
@@ -29,7 +33,9 @@ def finetune(
         str | None,
         typer.Option(help="Column of reference translations; {language} in it is the target. [default: reference …]"),
     ] = None,
-    answer: Annotated[str | None, typer.Option(help="Column of answers in words or JSON.")] = None,
+    answer: Annotated[
+        str | None, typer.Option(help="Column of answers in words or JSON. [default: gold_answer …]")
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="An option of the task, as NAME=VALUE; may be repeated.")
     ] = None,
@@ -37,7 +43,7 @@ def finetune(
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the rows, at most.")] = 2,
     rank: Annotated[int, typer.Option(min=1, max=256, help="Of LoRA.")] = 16,
     learning_rate: Annotated[float, typer.Option(min=1e-8, max=1, help="The highest.")] = 5e-4,
-    batch_rows: Annotated[int, typer.Option(min=1, help="Rows of one step.")] = 32,
+    batch_rows: Annotated[int, typer.Option(min=1, help="Lessons of one step: a row has one for each question.")] = 32,
     balance: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="1: rare labels count as much as frequent ones. [default: 0.5; none of words]"),
@@ -75,7 +81,8 @@ def finetune(
     columns = {"label": label, "rating": rating, "ratings": ratings, "reference": reference, "answer": answer}
     options = parse_engine_args(option or [], "--option")
     seconds = float("inf") if minutes is None else 60 * minutes
-    asked = FineTuning(gold, task, model, out, columns, text, options, prompt_form, settings, seconds)
+    fields = parse_pairs("--column", column or [])
+    asked = FineTuning(gold, task, model, out, columns, text, options, prompt_form, settings, seconds, fields)
     with own_terminal() as terminal:
         card = train(asked, terminal)
     if card is None:

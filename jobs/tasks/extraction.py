@@ -7,18 +7,18 @@ answer is checked against the text: what is not in there, the model has made up.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date
 from importlib.resources import files
 from typing import Any
 
 from jsonschema.exceptions import best_match
 from pydantic import Field, create_model
 
+from jobs.gold_values import as_answered
 from jobs.grounding import GROUNDED, check_grounded
 from jobs.json_schemas import describe_fields, one_line, read_schema
 from pipeline.answers import read_json
 from pipeline.decoding import Json
-from pipeline.elements import Completion
+from pipeline.elements import Completion, whole_answer
 from pipeline.errors import RowError, UsageError
 from pipeline.json_models import Schema, explicit_schema, model_from_schema, schema_validator
 from pipeline.prompts import Chat, Message, Text
@@ -120,9 +120,10 @@ class Extraction(SimpleTask[TextRecord, CheckedResult, ExtractionOptions]):
         """All the fields as JSON; None says that the text has no such thing, so that each has to be told."""
         if missing := [name for name in self.columns if name not in gold]:
             raise RowError(ErrorClass.INVALID_ROW, f"nothing to say about {', '.join(missing)}")
-        answer = json.dumps({name: gold[name] for name in self.columns}, ensure_ascii=False, default=_as_text)
+        values = {name: as_answered(gold[name], part) for name, part in self._schema["properties"].items()}
+        answer = json.dumps(values, ensure_ascii=False, default=str)
         try:
-            self._validate(answer)
+            self.read(record, whole_answer(answer))
         except RowError:
             raise RowError(ErrorClass.INVALID_ROW, "a value that the schema does not allow") from None
         return {"answer": answer}
@@ -155,8 +156,3 @@ class Extraction(SimpleTask[TextRecord, CheckedResult, ExtractionOptions]):
     def example_options(cls) -> Mapping[str, ExtractionOptions]:
         """The schema of the examples."""
         return {"an order": ExtractionOptions(json_schema=str(files("jobs") / "data" / "order.schema.json"))}
-
-
-def _as_text(value: Any) -> str:
-    """A date as JSON has it."""
-    return str(value.isoformat() if isinstance(value, date) else value)

@@ -7,6 +7,7 @@ most checks is kept.
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from jobs.briefs import Brief
 from jobs.config import nearest
 from jobs.drafts import Draft, Wanted, best_draft, check_distinct, check_draft, read_draft
 from jobs.formats import Format, find_format, read_formats
-from pipeline.elements import Answers, Completion, Question
+from pipeline.elements import Answers, Completion, Question, whole_answer
 from pipeline.errors import RowError, UsageError
 from pipeline.json_models import schema_validator
 from pipeline.task import Complaint, Example, RetryOptions, Task, complain_of_checks
@@ -29,6 +30,8 @@ from schemas.results import CheckedResult
 _SAMPLED = 0.8
 _WARMER = 0.3
 _OTHER = "other"
+_BETWEEN = {"hashtags": r"[\s,;]+", "sections": r"[\n;]"}
+"""What stands between the entries of a list that is written as text."""
 
 
 class GenerationOptions(RetryOptions):
@@ -188,12 +191,18 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
     def wanted_answers(self, record: Brief, index: int, gold: Mapping[str, Any]) -> dict[str, str]:
         """The fields of the format, as the JSON that the first candidate would be."""
         chosen = self._format(record)
-        answer = {name: gold.get(name) for name in chosen.fields}
+        answer = {name: _listed(name, gold.get(name)) for name in chosen.fields}
         if not any(answer.values()):
             return {}
-        if not schema_validator(json.loads(chosen.schema_text())).is_valid(answer):
+        text = json.dumps(answer, ensure_ascii=False, default=str)
+        try:
+            fits = schema_validator(json.loads(chosen.schema_text())).is_valid(answer)
+            self._draft(record, whole_answer(text))
+        except RowError:
+            fits = False
+        if not fits:
             raise RowError(ErrorClass.INVALID_ROW, "a text that is not what its format asks for")
-        return {f"{index + 1}/1": json.dumps(answer, ensure_ascii=False)}
+        return {f"{index + 1}/1": text}
 
     def concerns(self, name: str, index: int) -> bool:
         """By the number of the variant."""
@@ -268,3 +277,15 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
             return self._draft(record, self.answer(record, answers, name))
         except RowError as error:
             return error
+
+
+def _listed(name: str, value: Any) -> Any:
+    """The entries of a list that a spreadsheet has as text: JSON, hashtags in a row, sections a line each or with ;."""
+    if name not in _BETWEEN or not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        found = None
+    parts = found if isinstance(found, list) else re.split(_BETWEEN[name], value)
+    return [part.strip() if isinstance(part, str) else part for part in parts if part and str(part).strip()]

@@ -21,7 +21,7 @@ from pipeline.prompts import Chat, Message, Text
 from pipeline.task import Complaint, Example, RetryOptions, Task, complain_of_checks
 from pipeline.text import checks
 from pipeline.text.glossary import kept_glossary, read_glossary, terms_in
-from pipeline.text.languages import Detected, language_name, normal_code
+from pipeline.text.languages import Detected, normal_code, variety_code
 from pipeline.text.repair import put_right
 from pipeline.text.splitting import Piece, join_text
 from schemas.envelope import ErrorClass
@@ -50,7 +50,7 @@ class TranslationOptions(RetryOptions):
     @field_validator("to")
     @classmethod
     def _known(cls, to: tuple[str, ...]) -> tuple[str, ...]:
-        codes = tuple(dict.fromkeys(_code(language) for language in to))
+        codes = tuple(dict.fromkeys(variety_code(language) for language in to))
         if len(codes) < len(to):
             raise ValueError("a language is named twice")
         return codes
@@ -58,13 +58,7 @@ class TranslationOptions(RetryOptions):
     @field_validator("source")
     @classmethod
     def _known_source(cls, source: str) -> str:
-        return source if source == AUTO else _code(source)
-
-
-def _code(language: str) -> str:
-    """A code that keeps its variety where that has a name of its own: "pt-br", but "es" for "es-MX"."""
-    code = normal_code(language)
-    return language.lower() if language_name(language) != language_name(code) and "-" in language else code
+        return source if source == AUTO else variety_code(source)
 
 
 class TranslationResult(CheckedResult):

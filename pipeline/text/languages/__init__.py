@@ -12,6 +12,6 @@ all languages, low accuracy 69 MB, 0.4 s, 0.08 ms, 0.7 ms; all, high accuracy 10
 
 from pipeline.text.languages.detection import Detected, detect
 from pipeline.text.languages.membership import is_language
-from pipeline.text.languages.names import language_name, normal_code
+from pipeline.text.languages.names import language_name, normal_code, variety_code
 
-__all__ = ["Detected", "detect", "is_language", "language_name", "normal_code"]
+__all__ = ["Detected", "detect", "is_language", "language_name", "normal_code", "variety_code"]

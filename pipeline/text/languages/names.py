@@ -51,6 +51,17 @@ def language_name(code: str) -> str:
     return _VARIETIES.get(folded) or by_name.get(folded) or _NAMES[normal_code(code)][0]
 
 
+def variety_code(language: str) -> str:
+    """A code that keeps its variety where that has a name of its own: "pt-br", but "es" for "es-MX".
+
+    Raises:
+        ValueError: for a language that `normal_code` does not know.
+    """
+    language = language.strip()
+    code = normal_code(language)
+    return language.lower() if language_name(language) != language_name(code) and "-" in language else code
+
+
 @cache
 def _codes_by_name() -> dict[str, str]:
     varieties = {_fold(name): code for code, name in _VARIETIES.items()}

@@ -1,13 +1,18 @@
 """Gold of the tasks that answer in words: which answers it comes to, and which rows are left out for what."""
 
 import json
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs.adapting.ending import end_token
 from jobs.adapting.fields import GoldFields, find_gold
+from jobs.adapting.gold_rows import read_gold_rows
 from jobs.adapting.lessons import Teacher, read_rows
 from jobs.adapting.written import MOST_ROWS, draw_samples
 from jobs.inquiry import make_task
@@ -49,6 +54,12 @@ def teach(name: str, rows: list[dict[str, Any]], rules: PromptRules = RULES, **o
             {},
             ['{"title": "Lampe", "body": "Läuft mit 7 Watt."}'],
         ),
+        (
+            "generate",
+            {"topic": "Fair", "format": "social_post", "gold_body": "It is on.", "gold_hashtags": "#Spring, #Fair"},
+            {},
+            ['{"body": "It is on.", "hashtags": ["#Spring", "#Fair"]}'],
+        ),
         ("reply", {"messages": "Where is it?", "gold_reply": "On its way.\n\nAda"}, {"sign": "Ada"}, ["On its way."]),
         ("reply", {"messages": "Where is it?", "reply": "On its way."}, {}, ["On its way."]),
     ],
@@ -78,6 +89,105 @@ def test_what_is_extracted_teaches_all_its_fields() -> None:
     (lesson,) = teacher.lessons(found)
     assert json.loads(bytes(lesson.answer[:-1])) == {**order, "urgent": False}
     assert left == {"a value that the schema does not allow": 1}
+
+
+KINDS = {
+    "type": "object",
+    "properties": {
+        "count": {"type": "integer"},
+        "price": {"type": ["number", "null"]},
+        "day": {"type": ["string", "null"], "format": "date"},
+        "at": {"type": "string", "format": "date-time"},
+        "grade": {"enum": [1, 2, None]},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "urgent": {"type": "boolean"},
+        "who": {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}},
+        "more": {"type": "object"},
+        "size": {"type": ["string", "integer"]},
+    },
+}
+DUE = '"2025-03-14T09:30:00Z"'
+TOLD = (
+    '{"count": 4, "price": 89.5, "day": "2025-03-14", "at": ' + DUE + ', "grade": 2, "tags": ["a", "b"], '
+    '"urgent": true, "who": {"name": "Ada", "age": 36}, "more": {"x": [1]}, "size": 7}'
+)
+AS_FILES_HAVE_IT = {
+    "a table's values": {
+        "count": 4.0,
+        "price": Decimal("89.5"),
+        "day": datetime(2025, 3, 14),
+        "at": datetime(2025, 3, 14, 10, 30, tzinfo=timezone(timedelta(hours=1))),
+        "grade": 2.0,
+        "tags": ["a", "b"],
+        "urgent": True,
+        "who": {"age": 36.0, "name": "Ada"},
+        "more": '{"x": [1]}',
+        "size": "7",
+    },
+    "a spreadsheet's text": {
+        "count": "4",
+        "price": "89.5",
+        "day": "2025-03-14",
+        "at": "2025-03-14T09:30:00Z",
+        "grade": "2",
+        "tags": '["a", "b"]',
+        "urgent": "TRUE",
+        "who": '{"name": "Ada", "age": 36}',
+        "more": '{"x": [1]}',
+        "size": "7",
+    },
+}
+
+
+@pytest.mark.parametrize("values", AS_FILES_HAVE_IT.values(), ids=AS_FILES_HAVE_IT)
+def test_values_are_taught_as_the_schema_has_them_and_in_its_order(values: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "kinds.json").write_text(json.dumps(KINDS))
+    row = {"text": "4 shelves", **{f"gold_{name}": values[name] for name in sorted(values)}}
+    teacher, found, left = teach("extract", [row], json_schema=str(tmp_path / "kinds.json"))
+    assert left == {}
+    assert bytes(teacher.lessons(found)[0].answer[:-1]).decode() == TOLD
+
+
+def test_what_a_job_refused_is_no_gold_and_answers_in_json_are_read_as_a_job_does(tmp_path: Path) -> None:
+    schema = str(tmp_path / "kinds.json")
+    Path(schema).write_text(json.dumps(KINDS))
+    with pytest.raises(UsageError, match="no answers to learn from"):
+        teach("extract", [{"text": "4 shelves", "answer": TOLD}], json_schema=schema)
+    said = [
+        TOLD,
+        AS_FILES_HAVE_IT["a table's values"],
+        "4 shelves",
+        TOLD.replace("4,", '"four",'),
+        '{"count": 1}',
+        None,
+    ]
+    rows = [{"text": "4 shelves", "answer": TOLD, "gold_answer": answer} for answer in said]
+    teacher, found, left = teach("extract", rows, json_schema=schema)
+    assert [bytes(lesson.answer[:-1]).decode() for lesson in teacher.lessons(found)] == [TOLD, TOLD]
+    assert left["an answer that is no JSON object"] == left["a value that the schema does not allow"] == 1
+    assert left["no answer"] == 1
+    task = make_task(find_task("extract"), {"json_schema": schema}, None, Model("m", None, "m"))
+    assert find_gold(task, {"answer": "answer"}, rows, ["text"]) == GoldFields({}, "answer")
+    with pytest.raises(UsageError, match="no column 'other'"):
+        find_gold(task, {"answer": "other"}, rows, ["text"])
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("count", "four"), ("count", 4.5), ("count", 2**70), ("at", "tomorrow"), ("urgent", 1.0)]
+)
+def test_what_a_job_would_refuse_is_not_taught(column: str, value: Any, tmp_path: Path) -> None:
+    (tmp_path / "kinds.json").write_text(json.dumps(KINDS))
+    values = {**AS_FILES_HAVE_IT["a table's values"], column: value}
+    row = {"text": "4 shelves", **{f"gold_{name}": v for name, v in values.items()}}
+    _, found, left = teach("extract", [row], json_schema=str(tmp_path / "kinds.json"))
+    assert (found, left) == ([], {"a value that the schema does not allow": 1})
+
+
+def test_rows_of_one_text_have_one_key_and_briefs_of_one_topic_may_differ() -> None:
+    rows = [{"text": text, "reference": "Buenos días"} for text in ("Good day", " Good day\n")]
+    assert {gold.key for gold in teach("translate", rows, **ES)[1]} == {"Good day"}
+    briefs = [{**LAMP, "facts": [f"{n} watt"], "gold_title": "Lamp", "gold_body": "It shines."} for n in (7, 9, 9)]
+    assert len({gold.key for gold in teach("generate", briefs)[1]}) == 2
 
 
 def test_rows_that_teach_nothing_are_counted() -> None:
@@ -124,6 +234,45 @@ def test_a_reference_is_for_its_own_language() -> None:
     assert found == {"es/0": "Buenos días", "de/0": "Guten Tag"}
 
 
+def test_a_language_is_known_however_it_is_written() -> None:
+    said = ["pt-BR", "ES", "Spanish", "es ", None, "Klingon"]
+    rows = [{"text": f"Good day {i}", "target_language": to, "reference": "x"} for i, to in enumerate(said)]
+    _, found, left = teach("translate", rows, to=["es", "pt-BR"], source="en")
+    assert [list(gold.targets) for gold in found] == [["pt-br/0"], ["es/0"], ["es/0"], ["es/0"]]
+    assert left == {"no target_language": 1, "another target_language than asked for": 1}
+    _, found, left = teach("translate", rows[1:5], to=["es"], source="en")
+    assert (len(found), left) == (4, {})
+
+
+def test_a_draft_that_a_job_would_refuse_is_not_taught() -> None:
+    row = {"topic": "Fair", "format": "social_post", "gold_body": "It is on.", "gold_hashtags": ["#Fair"]}
+    wrong: list[dict[str, Any]] = [
+        {"gold_body": ""},
+        {"gold_body": " \n"},
+        {"gold_hashtags": ["#!"]},
+        {"gold_hashtags": None},
+    ]
+    _, found, left = teach("generate", [row, *({**row, **one} for one in wrong)])
+    assert len(found) == 1
+    assert left == {"a text that is not what its format asks for": 4}
+
+
+def test_the_first_of_several_variants_is_taught_where_none_is_named() -> None:
+    said = [2.0, "2", "1.0", None, 3]
+    rows = [{**LAMP, "gold_title": "Lamp", "gold_body": "It shines.", "variant": number} for number in said]
+    _, found, left = teach("generate", rows, variants=2)
+    assert [list(gold.targets) for gold in found] == [["2/1"], ["2/1"], ["1/1"], ["1/1"]]
+    assert left == {"another variant than asked for": 1}
+
+
+def test_a_result_whose_gold_is_of_no_use_leaves_the_rows_others_in() -> None:
+    task = make_task(find_task("translate"), {"to": ["es", "de"], "source": "en"}, None, Model("m", None, "m"))
+    wide = {"text": "One line\nand another", "ref_es": "Una sola línea", "ref_de": "Eine Zeile\nund noch eine"}
+    gold = find_gold(task, {"reference": "ref_{language}"}, [wide], ["text"])
+    found = gold.targets(task, task.record(text=wide["text"]), wide)
+    assert found == {"de/0": "Eine Zeile", "de/1": "und noch eine"}
+
+
 @pytest.mark.parametrize(
     ("name", "row", "given", "message"),
     [
@@ -150,6 +299,24 @@ def test_gold_of_another_kind_is_one_line(name: str, row: Any, given: dict[str, 
     task = make_task(find_task(name), options, None, Model("m", None, "m"))
     with pytest.raises(UsageError, match=message):
         find_gold(task, given, [row], ["text"])
+
+
+@pytest.mark.parametrize("value", [["Uno"], {"es": "Uno"}, 3, 2.5])
+def test_gold_of_a_type_that_is_no_text_is_one_line(value: Any) -> None:
+    task = make_task(find_task("translate"), ES, None, Model("m", None, "m"))
+    with pytest.raises(UsageError, match=r"the gold's column 'ref_es' holds .*, not text, which translation is"):
+        find_gold(task, {"reference": "ref_{language}"}, [{"text": "One", "ref_es": value}], ["text"])
+    for name, column in (("reply", "gold_reply"), ("generate", "gold_title")):
+        with pytest.raises(UsageError, match=f"the gold's column '{column}' holds"):
+            find_gold(make_task(find_task(name), {}, None, Model("m", None, "m")), {}, [{column: value}], [])
+
+
+def test_text_may_be_bytes(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"text": [b"One"], "reference": pa.array([b"Uno"], pa.large_binary())}), tmp_path / "g.parquet"
+    )
+    rows = read_gold_rows(tmp_path / "g.parquet")
+    assert [gold.targets for gold in teach("translate", rows, **ES)[1]] == [{"es/0": "Uno"}]
 
 
 def test_what_a_task_reads_is_no_answer() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -17,8 +18,37 @@ from pipeline.models import Model
 from pipeline.prompts import Chat
 from pipeline.requests import Prompter, PromptRules
 from pipeline.task import AnyTask
+from pipeline.tokens import BytesTokenizer
 from schemas.adapter import AdapterCard
 
+OWN = """
+from pipeline.answers import json_decoding, read_json
+from pipeline.prompts import Chat, Message, Text
+from pipeline.task import Example, SimpleTask
+from schemas.records import TextRecord
+from schemas.results import Result
+
+
+class Named(Result):
+    name: str
+
+
+class Own(SimpleTask):
+    name, version, summary, record, result, columns = "own", 1, "Own.", TextRecord, Named, ("name",)
+
+    def prompt(self, record):
+        return Chat((Message("user", (Text(record.text),)),))
+
+    def decoding(self, record):
+        return json_decoding(Named, 50)
+
+    def read(self, record, completion):
+        return read_json(completion, Named)
+
+    @classmethod
+    def examples(cls):
+        return [Example(TextRecord(text="I am Zoë"), {"answer": '{"name": "Zoë"}'})]
+"""
 RULES = PromptRules(None, "", 2048, 0, truncate=True)
 NAMES = dict.fromkeys(("text", "gold_label", "gold_rating"))
 
@@ -83,6 +113,17 @@ def test_a_struct_is_learnt_as_json() -> None:
     assert columns.target(question, {"gold_answer": "in words"}) == "in words"
 
 
+@pytest.mark.parametrize("answer", ["in words", '{"name": 3}', None])
+def test_json_that_a_job_would_refuse_is_not_taught(answer: str | None, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    task = make_task(find_task(f"{tmp_path / 'own.py'}:Own"), {}, None, Model("m", None, "m"))
+    rows = [{"text": "One", "gold_answer": {"name": "Zoë"}}, {"text": "Two", "gold_answer": answer}]
+    teacher = Teacher(task, RULES, tokenizer=BytesTokenizer(), end=0)  # type: ignore[arg-type]
+    found, left = read_rows(teacher, rows, GoldColumns(None, None, None, "gold_answer"), {"text": "text"})
+    assert [dict(gold.targets) for gold in found] == [{"answer": '{"name": "Zoë"}'}]
+    assert left == {"an answer that a job would refuse" if answer else "no answer": 1}
+
+
 def test_how_words_are_drawn_is_no_other_prompt() -> None:
     def generate(**options: object) -> AnyTask:
         return make_task(find_task("generate"), options, None, Model("m", None, "m"))
@@ -103,3 +144,14 @@ def test_an_adapter_is_refused_where_none_of_its_questions_is_asked() -> None:
     refuse_other_prompts(card, one, Prompter(RULES))
     with pytest.raises(UsageError, match="other prompts"):
         refuse_other_prompts(card, multi, Prompter(RULES))
+
+
+def test_an_adapter_is_refused_where_one_of_the_results_was_not_learnt() -> None:
+    def translate(*to: str) -> AnyTask:
+        return make_task(find_task("translate"), {"to": to}, None, Model("m", None, "m"))
+
+    both = translate("es", "de")
+    card = AdapterCard.model_construct(task_version=both.version, prompts=prompt_digests(both, Prompter(RULES)))
+    refuse_other_prompts(card, translate("de"), Prompter(RULES))
+    with pytest.raises(UsageError, match="the adapter mine was not trained on target_language fr"):
+        refuse_other_prompts(card, translate("es", "fr"), Prompter(RULES), "mine")

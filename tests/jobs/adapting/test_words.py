@@ -97,12 +97,13 @@ def test_a_job_asks_what_was_trained_on_and_answers_as_it_was_judged(
     merged = Learner(job.model.folder, SETTINGS, 1)
     judged = merged.judge(lessons, lambda by: None, adapted=False)
     assert judged.loss == pytest.approx(read_card(out).after["loss"].value, rel=1e-4)
-    together = write(merged, lessons, lectures.teacher.end, False, lambda by: None)
-    assert together == [write(merged, [one], lectures.teacher.end, False, lambda by: None)[0] for one in lessons]
+    stops, limits = lectures.teacher.stops, [64] * len(lessons)
+    together = write(merged, lessons, limits, stops, False, lambda by: None)
+    assert together == [write(merged, [one], [64], stops, False, lambda by: None)[0] for one in lessons]
     assert any(together)
 
-    more = inquiry_of(config.model_copy(update={"options": {"to": ("sw", "de")}}), lambda _: None)
-    assert more.task.options.to == ("sw", "de")
+    with pytest.raises(UsageError, match="was not trained on target_language de"):
+        inquiry_of(config.model_copy(update={"options": {"to": ("sw", "de")}}), lambda _: None)
     with pytest.raises(UsageError, match="other prompts"):
         inquiry_of(config.model_copy(update={"options": {"to": ("de",)}}), lambda _: None)
 
