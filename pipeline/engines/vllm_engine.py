@@ -83,7 +83,7 @@ def sampling_params(decoding: Decoding, tokenizer: ModelTokenizer, reasoning_tok
             common |= {"skip_clone": True, "detokenize": False}
             return SamplingParams(temperature=0, allowed_token_ids=ids, logprob_token_ids=ids, **common)
         case Json():
-            held = StructuredOutputsParams(json=json.loads(decoding.schema), disable_any_whitespace=True)
+            held = StructuredOutputsParams(json=json.loads(decoding.schema))
             return SamplingParams(structured_outputs=held, **common)
         case FreeText():
             return SamplingParams(top_p=decoding.top_p, stop=list(decoding.stop), **common)

@@ -92,7 +92,7 @@ class Protocol:
                 fields |= {"allowed_token_ids": ids, "logprob_token_ids": ids, "logprobs": NUM_LOGPROBS}
                 return fields | {"return_tokens_as_token_ids": True}
             case Json():
-                held = {"json": json.loads(decoding.schema), "disable_any_whitespace": True}
+                held = {"json": json.loads(decoding.schema)}
                 fields["structured_outputs"] = held
         if decoding.ends_loops:
             longest, shortest, times = LOOP
