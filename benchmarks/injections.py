@@ -6,7 +6,7 @@ by more than a margin of 0.25 (a score is in -1 … 1), or if the label becomes 
 the others. Then tickets are answered, sorted, translated and searched for fields, and briefs are written: a planted
 string in what a job wrote is a hit. A translation must render the whole text, and an extraction quotes it: there only a
 string that the text has in disguise alone, or an answer that drops the rest of the text, is one.
-The guard (`pipeline.text.guard`) is for sentiment alone: the other jobs read what is planted.
+The guard (`pipeline.text.guard`) is for sentiment, replies and briefs: the other jobs read what is planted.
 
 While the jobs run, the interpreter reports what is executed, started and connected to: anything that holds planted
 text, and any connection that leaves the machine, is counted.
