@@ -84,17 +84,24 @@ class Lectures:
         return question.decoding.labels if isinstance(question.decoding, Choice) and not others else ()
 
     def prompts(self) -> tuple[dict[str, str], list[str]]:
-        """Digests of the prompts that are learnt, by question, and the questions that a job has besides."""
+        """Digests of the prompts that are learnt, by question, and the questions of other kinds that a job has."""
         digests = prompt_digests(self.task, Prompter(self.teacher.rules))
         names = {name for part in self.parts for row in part for name in row.targets}
         learnt = {name: digest for name, digest in digests.items() if name in names}
-        return learnt, [name for name, digest in digests.items() if digest not in learnt.values()]
+        kinds = {_kind(name) for name in learnt}
+        others = [name for name, digest in digests.items() if digest not in learnt.values()]
+        return learnt, [name for name in others if _kind(name) not in kinds]
 
     def key(self) -> str:
         """Names the training: a checkpoint of another one is of no use."""
         prompts = prompt_digests(self.task, Prompter(self.teacher.rules))
         parts = [self.model.digest, self.asked.settings.model_dump_json(), json.dumps(prompts, sort_keys=True)]
         return hashlib.sha256("\n".join([*parts, *(gold_digest(part) for part in self.parts)]).encode()).hexdigest()
+
+
+def _kind(question: str) -> str:
+    """The pieces of a text, and variants, are asked alike: their names differ in numbers only."""
+    return "".join(letter for letter in question if not letter.isdigit())
 
 
 def prepare_lectures(asked: FineTuning, terminal: Terminal) -> Lectures:

@@ -53,6 +53,7 @@ def test_languages_that_the_gold_names_in_several_ways_are_one(tiny_chat: Path, 
     lectures = settle(tmp_path, rows, tiny_chat, options={"source": "en"})
     assert lectures.options["to"] == ["es", "pt-br"]
     assert lectures.left_out == {"no target_language": 1}
+    assert lectures.prompts()[1] == []  # further pieces of a text are asked as its first
     with pytest.raises(UsageError, match="unknown language 'Klingon'"):
         settle(tmp_path, [{**rows[0], "target_language": "Klingon"}], tiny_chat)
 
