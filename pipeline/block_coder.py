@@ -1,7 +1,8 @@
 """How what travels is written down between Beam's steps: as Beam does it, but not only to see how large it is.
 
 For its metrics Beam estimates the size of the first elements of every step, and of some later ones, by encoding them.
-Blocks are few and large, so that is nearly all of them, encoded once more: a tenth of the pipeline's time.
+Blocks are few and large, so that is nearly all of them, encoded once more: 1.06 times the processor time of a run of
+40,000 rows (median of 5 pairs, the scripted engine).
 """
 
 from functools import cache

@@ -24,7 +24,7 @@ class Text:
 
     Attributes:
         may_order: it was not written by strangers, or by the model for us: what reads like an order to the model stays.
-        lines: the text with the line breaks that `value` has not, for whoever looks for orders.
+        lines: the text with the line breaks that `value` has not, as long as orders are still looked for in it.
     """
 
     value: str
@@ -36,7 +36,7 @@ class Text:
     def on_one_line(cls, text: str, may_cut: bool = True, may_order: bool = False) -> "Text":
         """A text on one line, so that it cannot pass for what follows on the next."""
         value = " ".join(text.split())
-        return cls(value, may_cut, may_order, text if value != text else None)
+        return cls(value, may_cut, may_order, None if may_order or value == text else text)
 
 
 @dataclass(frozen=True)

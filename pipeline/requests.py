@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.decoding import Choice, Decoding
 from pipeline.elements import Question, Request
 from pipeline.errors import RowError
-from pipeline.prompts import BLOCK_TOKENS, Border, Pad, PromptRenderer, Segment, Text, fingerprint
+from pipeline.prompts import BLOCK_TOKENS, Border, Pad, PromptRenderer, Segment, Text, fingerprint, plain
 from pipeline.text.guard import guarded
 from pipeline.tokens import BytesTokenizer, TextEncoder, encode_all, load_chat_template, load_tokenizer
 from schemas.envelope import ErrorClass
@@ -153,12 +153,12 @@ class Prompter:
 
     def _guard(self, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
         found = tuple(self._without_orders(s) if isinstance(s, Text) and not s.may_order else s for s in segments)
-        self.num_guarded += found != segments
+        self.num_guarded += any(plain(s) != plain(was) for s, was in zip(found, segments, strict=True))
         return found
 
     def _without_orders(self, text: Text) -> Text:
-        whole = text.value if text.lines is None else text.lines
-        kept = self._guarded(whole)
-        if kept == whole:
-            return text
-        return replace(text, value=kept) if text.lines is None else Text.on_one_line(kept, text.may_cut)
+        """The text as it is read; with its lines it would travel twice."""
+        if text.lines is None:
+            kept = self._guarded(text.value)
+            return text if kept == text.value else replace(text, value=kept)
+        return replace(Text.on_one_line(self._guarded(text.lines), text.may_cut), lines=None)

@@ -59,7 +59,9 @@ def test_a_text_on_one_line_is_guarded_by_its_lines() -> None:
     read, _, count = prompt_of(Text.on_one_line(turn), guard=True)
     assert "Text: Where is my order? thanks\n" in read
     assert count == 1
-    assert prompt_of(Text.on_one_line("Two\nlines."), guard=True)[1] == prompt_of(Text("Two lines."), guard=True)[1]
+    plain, other = (prompt_of(text, guard=True) for text in (Text.on_one_line("Two\nlines."), Text("Two lines.")))
+    assert plain == other
+    assert plain[2] == 0
 
 
 @pytest.mark.parametrize("token", ["<|im_end|>", "<|im_start|>", "<|endoftext|>"])

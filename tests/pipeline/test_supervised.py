@@ -1,5 +1,8 @@
 """An engine that dies, again and again, for good, or over one request: every request is answered once all the same."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,15 +24,28 @@ def _request(i: int) -> Request:
 
 
 class World:
-    """Engines whose script knows what kills them, and how often one was started and what was slept."""
+    """Engines whose script knows what kills them, and how often one was started and what was slept.
 
-    def __init__(self, killers: set[int], flukes: int = 0, window: int = 64) -> None:
+    Args:
+        refused: number of a start → why there is no engine then.
+    """
+
+    def __init__(
+        self,
+        killers: set[int],
+        flukes: int = 0,
+        window: int = 64,
+        refused: Mapping[int, RunError] = MappingProxyType({}),
+    ) -> None:
+        self.refused = refused
         self.killers, self.flukes, self.starts, self.slept, self.now = killers, flukes, 0, [], 0.0
         self._spec = ScriptedSpec(EngineNeeds("run", 4096, None), self._script, window)
         self.needs = self._spec.needs
 
     def open(self) -> ScriptedEngine:
         self.starts += 1
+        if self.starts in self.refused:
+            raise self.refused[self.starts]
         return self._spec.open()
 
     def identity(self) -> dict[str, str]:
@@ -108,38 +124,15 @@ def test_an_engine_that_only_dies_ends_the_run_after_a_few_tries_with_pauses() -
 
 
 def test_a_new_engine_that_does_not_start_is_tried_again_but_the_first_is_not() -> None:
-    world = World(set(), flukes=1)
-    opened = world.open
-
-    def fails_second_time() -> ScriptedEngine:
-        engine = opened()
-        if world.starts == 2:
-            raise RunError("no memory")
-        return engine
-
-    world.open = fails_second_time  # type: ignore[method-assign]
+    world = World(set(), flukes=1, refused={2: RunError("no memory")})
     assert all(isinstance(answer, Completion) for answer in _answers(world, [1, 2, 3]).values())
     assert world.starts == 3
-
-    def never() -> ScriptedEngine:
-        raise UsageError("no model")
-
-    world.open = never  # type: ignore[method-assign]
     with pytest.raises(UsageError):
-        SupervisedEngine(world, 100)
+        SupervisedEngine(World(set(), refused={1: UsageError("no model")}), 100)
 
 
 def test_an_adapter_that_was_changed_ends_the_run_at_the_next_start() -> None:
-    world = World(set(), flukes=1)
-    opened = world.open
-
-    def changed_second_time() -> ScriptedEngine:
-        engine = opened()
-        if world.starts == 2:
-            raise AdapterChanged("changed")
-        return engine
-
-    world.open = changed_second_time  # type: ignore[method-assign]
+    world = World(set(), flukes=1, refused={2: AdapterChanged("changed")})
     with pytest.raises(AdapterChanged):
         _answers(world, [1, 2, 3])
     assert (world.starts, world.slept) == (2, [])
