@@ -57,9 +57,13 @@ def adapter_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+_MERGE_VERSION = 2
+"""Raise it when a merge comes to mean other weights: they are kept, and answers are, by the digest."""
+
+
 def adapted_digest(model_digest: str, adapter: str) -> str:
     """Names a model together with an adapter."""
-    return hashlib.sha256(f"{model_digest}+{adapter}".encode()).hexdigest()
+    return hashlib.sha256(f"{model_digest}+{adapter}+{_MERGE_VERSION}".encode()).hexdigest()
 
 
 def prompt_digests(task: AnyTask, prompter: Prompter) -> dict[str, str]:
