@@ -50,7 +50,7 @@ def questions_of(plan: Plan) -> Iterator[Question]:
 def requests_of(plan: Plan) -> list[Request]:
     """The same as requests, each once."""
     prompter = Prompter(plan.rules)
-    requests = (prompter.request(question)[0] for question in questions_of(plan))
+    requests = (prompter.request(question).request for question in questions_of(plan))
     return list({request.fingerprint: request for request in requests}.values())
 
 

@@ -49,7 +49,8 @@ def _write_plain(folder: Path, model: str) -> None:
     from pipeline.engines.base import EngineNeeds
     from pipeline.engines.vllm_engine import VllmSpec
     from pipeline.models import resolve_model
-    from pipeline.prompts import Chat, Message, PromptRenderer, Text
+    from pipeline.prompts import Chat, Message, Text
+    from pipeline.rendering import PromptRenderer
     from pipeline.tokens import load_chat_template
 
     weights = resolve_model(model, None, print).folder

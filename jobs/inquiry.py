@@ -17,7 +17,8 @@ from pipeline.elements import Question
 from pipeline.engines.vllm_engine import label_ids
 from pipeline.errors import RowError, UsageError
 from pipeline.models import DEFAULT_CONTEXT_TOKENS, Model, Say, reasoning_parser_of, resolve_model
-from pipeline.prompts import Recipe, Text, readable
+from pipeline.prompts import readable
+from pipeline.recipe import Recipe
 from pipeline.requests import Prompter, PromptFitter, PromptRules
 from pipeline.row_adapters import RowAdapter, read_adapters, with_prompts_of
 from pipeline.task import AnyTask, Options, task_options
@@ -175,8 +176,8 @@ def context_needed(rules: PromptRules, task: AnyTask, longest_bytes: int | None)
     renderer, fitter = rules.renderer(), PromptFitter(rules.encoder())
     needed = 0
     for question in first_questions(task):
-        segments = renderer.render(question.prompt)
-        constants = sum(fitter.count_constant(segment) for segment in segments if not isinstance(segment, Text))
+        frame, _ = renderer.rendered(question.prompt)
+        constants = fitter.count_constants(frame)
         answer = rules.context_tokens - rules.room(question.decoding)
         needed = max(needed, constants + _SLACK_TOKENS + longest_bytes + task.rounds * answer)
     return min(rules.context_tokens, 256 * math.ceil(needed / 256))
@@ -188,7 +189,7 @@ def make_recipe(task: AnyTask, model: Model, engine: Mapping[str, Any], rules: P
     try:
         questions = {
             question.name: {
-                "prompt": readable(prompter.request(question)[0].segments),
+                "prompt": readable(prompter.request(question).request.segments),
                 "decoding": describe(question.decoding),
             }
             for question in task.questions(task.examples()[0].record)

@@ -30,7 +30,7 @@ from pipeline.flow import Plan
 from pipeline.layout import OutputLayout
 from pipeline.models import Model, Say
 from pipeline.parts import Part, plan_parts, read_through
-from pipeline.prompts import Recipe
+from pipeline.recipe import Recipe
 from pipeline.redaction import Redaction
 from pipeline.row_adapters import adapt
 from pipeline.rows import longest_text_bytes

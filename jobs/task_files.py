@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from jobs.tasks import all_tasks, find_task
 from pipeline.contract import CHECKS, with_example_options
 from pipeline.errors import RunError, UsageError
-from pipeline.prompts import PromptRenderer, readable
+from pipeline.prompts import readable
+from pipeline.rendering import PromptRenderer
 from pipeline.requests import plain_template
 from pipeline.task import AnyTask
 from schemas.arrow import arrow_schema

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 
 from pipeline.decoding import Choice, Decoding, FreeText, Json, describe
 from pipeline.errors import RunError, UsageError, first_line
+from pipeline.fingerprints import fingerprint
 from pipeline.models import Model, Say, models_folder
-from pipeline.prompts import fingerprint
 from pipeline.requests import Prompter
 from pipeline.task import AnyTask
 from schemas.adapter import CALIBRATION_NAME, CARD_NAME, PEFT_NAME, WEIGHTS_NAME, AdapterCard
@@ -74,7 +74,7 @@ def prompt_digests(task: AnyTask, prompter: Prompter) -> dict[str, str]:
     found: dict[str, str] = {}
     for question in (q for example in task.examples() for q in task.questions(example.record)):
         if question.name not in found:
-            request, _ = prompter.request(question)
+            request = prompter.request(question).request
             kind = _kind(question.decoding)
             found[question.name] = fingerprint(str(describe(kind)["kind"]), request.segments, kind).hex()
     return found

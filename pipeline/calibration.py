@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from pipeline.errors import UsageError, first_line
-from pipeline.prompts import Recipe
+from pipeline.recipe import Recipe
 from pipeline.task import AnyTask, Options
 from schemas.calibration import Calibration, RatingCurve
 from schemas.manifest import CalibrationUse

@@ -20,7 +20,7 @@ from apache_beam.io.filesystems import FileSystems
 from pipeline import lifetime, metrics
 from pipeline.elements import Block, Completion, Pending
 from pipeline.errors import RunError, UsageError, first_line
-from pipeline.prompts import Recipe
+from pipeline.recipe import Recipe
 from pipeline.store_parts import ANSWER_COLUMNS, COMPLETION_SCHEMA, new_name
 from pipeline.whole_files import write_whole
 

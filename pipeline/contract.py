@@ -18,7 +18,8 @@ from pipeline.elements import Answer, Case, Completion, Failure, RowRef, whole_a
 from pipeline.engines.scripted import made_up
 from pipeline.errors import UsageError
 from pipeline.outcomes import settle_case
-from pipeline.prompts import Bare, Chat, PromptRenderer, Text, readable
+from pipeline.prompts import Bare, Chat, Text, readable
+from pipeline.rendering import PromptRenderer
 from pipeline.task import AnyTask, Example
 from schemas.arrow import arrow_schema
 from schemas.envelope import ANSWER_COLUMN, ERROR_COLUMN, ID_COLUMN, META_COLUMN, REASONING_COLUMN, STATUS_COLUMN

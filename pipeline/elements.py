@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from pipeline.decoding import Decoding
+from pipeline.packing import Columns, from_columns, to_columns
 from pipeline.prompts import Prompt, Segment
 from schemas.envelope import ErrorClass
 from schemas.records import Record
@@ -21,6 +22,13 @@ BLOCK_ITEMS = 512
 
 class Block(list[T]):
     """Some elements that travel as one: a step's overhead is paid, and what they share is pickled, once for all."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _block_of, (to_columns(self), len(self))
+
+
+def _block_of(columns: Columns, size: int) -> Block[Any]:
+    return Block(from_columns(columns, size))
 
 
 def in_blocks(items: Iterable[T], size: int = BLOCK_ITEMS) -> Iterator[Block[T]]:
@@ -55,8 +63,7 @@ class Row(NamedTuple):
     partition: str | None = None
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """One thing a task wants to know about a row; rendered, it is a request.
 
     Attributes:
@@ -83,8 +90,7 @@ class Request(NamedTuple):
     adapter: str | None = None
 
 
-@dataclass(frozen=True)
-class Completion:
+class Completion(NamedTuple):
     """What the model answered to one request.
 
     Attributes:

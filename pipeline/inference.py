@@ -18,7 +18,8 @@ from pipeline.elements import Asker, Block, Completion, Pending, Request
 from pipeline.engines.base import Engine, EngineSpec
 from pipeline.engines.supervised import SupervisedEngine
 from pipeline.errors import RunError
-from pipeline.prompts import HEAD_BYTES, Text
+from pipeline.fingerprints import HEAD_BYTES
+from pipeline.prompts import Text
 
 _WAIT_SECONDS = 0.5
 

@@ -1,15 +1,18 @@
 """From questions to requests: rendered, made to fit, and named by a fingerprint."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.decoding import Choice, Decoding
 from pipeline.elements import Question, Request
 from pipeline.errors import RowError
-from pipeline.prompts import BLOCK_TOKENS, Border, Pad, PromptRenderer, Segment, Text, fingerprint, plain
-from pipeline.text.guard import guarded
+from pipeline.fingerprints import fingerprint_in_frame
+from pipeline.prompts import BLOCK_TOKENS, Border, Pad, Text
+from pipeline.rendering import Frame, PromptRenderer
+from pipeline.text.guard import guarded_all
 from pipeline.tokens import BytesTokenizer, TextEncoder, encode_all, load_chat_template, load_tokenizer
 from schemas.envelope import ErrorClass
 
@@ -71,11 +74,12 @@ class PromptFitter:
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
-        self.count_constant = lru_cache(maxsize=4096)(self._count_constant)
-        self._count_beginning = lru_cache(maxsize=4096)(self._count_beginning_anew)
+        self.count_constants = lru_cache(maxsize=1024)(self._count_constants)
 
-    def fit(self, segments: tuple[Segment, ...], max_tokens: int, truncate: bool) -> tuple[tuple[Segment, ...], bool]:
-        """The segments, cut if need be, and whether they were.
+    def fit(
+        self, frame: Frame, texts: tuple[Text, ...], max_tokens: int, truncate: bool
+    ) -> tuple[tuple[Text, ...], bool]:
+        """The texts, cut if need be, and whether they were.
 
         A prompt whose text has no more bytes than there is room has no more tokens either (a token is at least a
         byte), so short texts, nearly all of them, are not tokenised here.
@@ -83,59 +87,60 @@ class PromptFitter:
         Raises:
             RowError: if the prompt does not fit and may not, or cannot, be cut.
         """
-        first = next((i for i, s in enumerate(segments) if isinstance(s, Text)), len(segments))
-        room = max_tokens - self._count_beginning(segments[:first])
-        room -= sum(self.count_constant(s) for s in segments[first:] if not isinstance(s, Text))
-        texts = [s for s in segments if isinstance(s, Text)]
-        if sum(len(t.value) * 4 for t in texts) <= room or sum(len(t.value.encode()) for t in texts) <= room:
-            return segments, False
+        room = max_tokens - self.count_constants(frame)
+        if sum([len(t.value) for t in texts]) * 4 <= room or sum([len(t.value.encode()) for t in texts]) <= room:
+            return texts, False
         cuttable = [t for t in texts if t.may_cut]
         room -= sum(len(self._encoder.encode(t)) for t in texts if not t.may_cut)
         if not truncate or not cuttable or room <= 0:
-            return self._check_fits(segments, cuttable, room), False
-        fitted, cut = [], False
-        for segment in segments:
-            if isinstance(segment, Text) and segment.may_cut:
-                kept = self._encoder.cut(segment.value, max(0, room))
-                room -= len(self._encoder.encode(Text(kept)))
-                cut = cut or kept != segment.value
-                segment = replace(segment, value=kept)
-            fitted.append(segment)
-        return tuple(fitted), cut
+            self._check_fits(cuttable, room)
+            return texts, False
+        fitted: list[Text] = []
+        for text in texts:
+            if text.may_cut:
+                kept = Text(self._encoder.cut(text.value, max(0, room)))
+                room -= len(self._encoder.encode(kept))
+                text = text._replace(value=kept.value)
+            fitted.append(text)
+        return tuple(fitted), tuple(fitted) != texts
 
-    def _check_fits(self, segments: tuple[Segment, ...], texts: Sequence[Text], room: int) -> tuple[Segment, ...]:
+    def _check_fits(self, texts: Sequence[Text], room: int) -> None:
         needed = sum(len(self._encoder.encode(t)) for t in texts)
         if needed > room:
             message = f"the text has {needed} tokens, the context has room for {max(0, room)}"
             raise RowError(ErrorClass.PROMPT_TOO_LONG, message)
-        return segments
 
-    def _count_beginning_anew(self, constants: tuple[Segment, ...]) -> int:
-        """The tokens before the first text, where it is known how much fills the blocks."""
-        return len(encode_all(self._encoder, constants))
+    def _count_constants(self, frame: Frame) -> int:
+        """The most tokens that the frame's constants take; before the first text it is known how much fills a block."""
+        parts = frame.parts
+        first = parts.index(None) if None in parts else len(parts)
+        beginning = encode_all(self._encoder, [part for part in parts[:first] if part is not None])
+        return len(beginning) + sum(self._count_constant(part) for part in parts[first:] if part is not None)
 
-    def _count_constant(self, segment: str | Border | Pad) -> int:
+    def _count_constant(self, part: str | Border | Pad) -> int:
         """The most tokens that a constant takes, with what may have to fill the block."""
-        most = BLOCK_TOKENS - 1 if isinstance(segment, Border | Pad) else 0
-        return most + (0 if isinstance(segment, Pad) else len(self._encoder.encode(segment)))
+        most = BLOCK_TOKENS - 1 if isinstance(part, Border | Pad) else 0
+        return most + (0 if isinstance(part, Pad) else len(self._encoder.encode(part)))
+
+
+class Asked(NamedTuple):
+    """A question as it is asked: the request, whether a text had to be cut, and whether one had orders left out."""
+
+    request: Request
+    is_cut: bool
+    is_guarded: bool
 
 
 class Prompter:
-    """Makes requests of questions; opened once per worker.
-
-    Attributes:
-        num_guarded: how many requests it has made with texts that had orders to the model left out.
-    """
+    """Makes requests of questions, always the same for the same question; opened once per worker."""
 
     def __init__(self, rules: PromptRules) -> None:
         self._rules = rules
-        self.num_guarded = 0
-        self._guarded = lru_cache(maxsize=256)(guarded)
         self._renderer = rules.renderer()
         self._fitter = PromptFitter(rules.encoder())
 
-    def request(self, question: Question, adapter: str | None = None) -> tuple[Request, bool]:
-        """The request, and whether a text had to be cut; always the same for the same question.
+    def request(self, question: Question, adapter: str | None = None) -> Asked:
+        """What is asked.
 
         Args:
             adapter: name of the one that is to answer.
@@ -143,22 +148,49 @@ class Prompter:
         Raises:
             RowError: if it does not fit and may not be cut.
         """
-        decoding = question.decoding
-        rendered = self._renderer.render(question.prompt, thinking=not isinstance(decoding, Choice))
-        if self._rules.guard:
-            rendered = self._guard(rendered)
-        segments, truncated = self._fitter.fit(rendered, self._rules.room(decoding), self._rules.truncate)
-        named = fingerprint(self._rules.scope_of(adapter), segments, decoding)
-        return Request(named, segments, decoding, adapter), truncated
+        (asked,) = self.requests([(question, adapter)])
+        if isinstance(asked, RowError):
+            raise asked
+        return asked
 
-    def _guard(self, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
-        found = tuple(self._without_orders(s) if isinstance(s, Text) and not s.may_order else s for s in segments)
-        self.num_guarded += any(plain(s) != plain(was) for s, was in zip(found, segments, strict=True))
-        return found
+    def requests(self, questions: Sequence[tuple[Question, str | None]]) -> list[Asked | RowError]:
+        """What is asked with each question and the adapter that is to answer it, or why it cannot be."""
+        rendered = [
+            self._renderer.rendered(question.prompt, thinking=not isinstance(question.decoding, Choice))
+            for question, _ in questions
+        ]
+        read = _without_orders([texts for _, texts in rendered]) if self._rules.guard else [t for _, t in rendered]
+        return [
+            self._asked(frame, texts, kept, question.decoding, adapter)
+            for (frame, texts), kept, (question, adapter) in zip(rendered, read, questions, strict=True)
+        ]
 
-    def _without_orders(self, text: Text) -> Text:
-        """The text as it is read; with its lines it would travel twice."""
-        if text.lines is None:
-            kept = self._guarded(text.value)
-            return text if kept == text.value else replace(text, value=kept)
-        return replace(Text.on_one_line(self._guarded(text.lines), text.may_cut), lines=None)
+    def _asked(
+        self, frame: Frame, texts: tuple[Text, ...], kept: tuple[Text, ...], decoding: Decoding, adapter: str | None
+    ) -> Asked | RowError:
+        try:
+            fitted, is_cut = self._fitter.fit(frame, kept, self._rules.room(decoding), self._rules.truncate)
+        except RowError as error:
+            return error
+        named = fingerprint_in_frame(self._rules.scope_of(adapter), frame, fitted, decoding)
+        is_guarded = kept is not texts and [text.value for text in kept] != [text.value for text in texts]
+        return Asked(Request(named, frame.filled(fitted), decoding, adapter), is_cut, is_guarded)
+
+
+def _without_orders(read: Sequence[tuple[Text, ...]]) -> list[tuple[Text, ...]]:
+    """The texts of some prompts without what gives the model orders; all are looked through at once."""
+    looked_at = list(dict.fromkeys([_as_written(text) for texts in read for text in texts if not text.may_order]))
+    kept = dict(zip(looked_at, guarded_all(looked_at), strict=True))
+    return [tuple([text if text.may_order else _as_read(text, kept) for text in texts]) for texts in read]
+
+
+def _as_written(text: Text) -> str:
+    return text.value if text.lines is None else text.lines
+
+
+def _as_read(text: Text, kept: Mapping[str, str]) -> Text:
+    """The text as it is read; with its lines it would travel twice."""
+    if text.lines is None:
+        value = kept[text.value]
+        return text if value is text.value else text._replace(value=value)
+    return Text.on_one_line(kept[text.lines], text.may_cut)._replace(lines=None)

@@ -1,6 +1,6 @@
 """One round of asking: the questions of all rows, each answered once, and the answers back to the rows."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,26 @@ from apache_beam.utils.windowed_value import WindowedValue
 from pipeline import lifetime, metrics
 from pipeline.budget import Budget
 from pipeline.completions import AppendCompletions, CompletionFolder
-from pipeline.elements import Answer, Asker, Block, Case, Completion, Failure, Pending, Request, RowRef, in_blocks
+from pipeline.elements import (
+    NO_ANSWERS,
+    Answer,
+    Answers,
+    Asker,
+    Block,
+    Case,
+    Completion,
+    Failure,
+    Pending,
+    Question,
+    Request,
+    RowRef,
+    in_blocks,
+)
 from pipeline.engines.base import EngineSpec
 from pipeline.errors import RowError, RunError
+from pipeline.fingerprints import HEAD_BYTES
 from pipeline.inference import Complete, count_answered
-from pipeline.prompts import HEAD_BYTES
-from pipeline.requests import Prompter, PromptRules
+from pipeline.requests import Asked, Prompter, PromptRules
 from pipeline.store_index import index_of
 from pipeline.task import AnyTask
 
@@ -102,21 +116,13 @@ class AskQuestions(beam.DoFn):
         self._gathered = 0
 
     def process(self, cases: Block[Case]) -> Iterator[Any]:
-        done: Block[Case] = Block()
-        num_without_answer = 0
-        for case in cases:
-            askings = self._ask(case)
-            if isinstance(askings, Case):
-                done.append(askings)
-                num_without_answer += not case.answers
-                continue
-            for asking in askings:
-                head = asking[0].fingerprint[:HEAD_BYTES]
-                bucket = int.from_bytes(head, "big") % self._num_buckets
-                self._buckets.setdefault(bucket, Block()).append(asking)
-            self._gathered += len(askings)
+        asking, done = self._ask(cases)
+        for one in asking:
+            bucket = int.from_bytes(one[0].fingerprint[:HEAD_BYTES], "big") % self._num_buckets
+            self._buckets.setdefault(bucket, Block()).append(one)
+        self._gathered += len(asking)
         if done:
-            metrics.count_rows_done(num_without_answer if self._settles else 0)
+            metrics.count_rows_done(sum(not case.answers for case in done) if self._settles else 0)
             yield beam.pvalue.TaggedOutput(DONE, done)
         if self._gathered >= _GATHERED:
             yield from self._flush()
@@ -126,25 +132,40 @@ class AskQuestions(beam.DoFn):
 
     def _flush(self) -> Iterator[tuple[int, Block[Asking]]]:
         buckets, self._buckets, self._gathered = self._buckets, {}, 0
-        metrics.count(metrics.GUARDED, self._prompter.num_guarded)
-        self._prompter.num_guarded = 0
         yield from buckets.items()
 
-    def _ask(self, case: Case) -> list[Asking] | Case:
-        """What the case asks next; or the case itself, with what has failed meanwhile, if that is nothing."""
-        while questions := self._task.ask(case.record, case.answers):
-            found: list[tuple[Request, str, bool]] = []
-            failures: dict[str, Answer] = {}
-            for question in questions:
-                try:
-                    request, truncated = self._prompter.request(question, case.adapter)
-                    found.append((request, question.name, truncated))
-                except RowError as error:
-                    failures[question.name] = Failure(error.error_class, error.message)
-            if found:
-                return [(one, Asker(case, name, len(found), truncated, failures)) for one, name, truncated in found]
-            case = case._replace(answers={**case.answers, **failures})
-        return case
+    def _ask(self, cases: Sequence[Case]) -> tuple[list[Asking], Block[Case]]:
+        """What the cases ask next, and those that ask nothing, with what has failed meanwhile."""
+        asking: list[Asking] = []
+        done: Block[Case] = Block()
+        while cases:
+            asked = [(case, self._task.ask(case.record, case.answers)) for case in cases]
+            found = self._prompter.requests([(one, case.adapter) for case, questions in asked for one in questions])
+            metrics.count(metrics.GUARDED, sum([isinstance(one, Asked) and one.is_guarded for one in found]))
+            rest, cases = iter(found), []
+            for case, questions in asked:
+                if not questions:
+                    done.append(case)
+                elif new := _askings(case, outcomes := list(zip(questions, rest, strict=False))):
+                    asking += new
+                else:
+                    cases.append(case._replace(answers={**case.answers, **_failures(outcomes)}))
+        return asking, done
+
+
+def _askings(case: Case, outcomes: Sequence[tuple[Question, Asked | RowError]]) -> list[Asking]:
+    """The requests of a case that could be made, with what became of the others."""
+    found = [(question.name, one) for question, one in outcomes if isinstance(one, Asked)]
+    failures = NO_ANSWERS if len(found) == len(outcomes) else _failures(outcomes)
+    return [(one.request, Asker(case, name, len(found), one.is_cut, failures)) for name, one in found]
+
+
+def _failures(outcomes: Iterable[tuple[Question, Asked | RowError]]) -> Answers:
+    return {
+        question.name: Failure(error.error_class, error.message)
+        for question, error in outcomes
+        if isinstance(error, RowError)
+    }
 
 
 class LookUpAnswers(beam.DoFn):

@@ -13,7 +13,7 @@ from pipeline.adapters import adapted_digest, adapter_digest, read_card, refuse_
 from pipeline.calibration import calibrate_task
 from pipeline.errors import UsageError
 from pipeline.models import Model
-from pipeline.prompts import Recipe
+from pipeline.recipe import Recipe
 from pipeline.task import AnyTask
 from schemas.adapter import CALIBRATION_NAME, AdapterCard
 from schemas.manifest import RowAdapterUse

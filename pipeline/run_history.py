@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import UsageError, first_line
 from pipeline.gpus import visible_gpus
-from pipeline.prompts import Recipe
+from pipeline.recipe import Recipe
 from pipeline.whole_files import write_whole
 from schemas.manifest import Manifest
 from schemas.run_history import Host, RunEntry

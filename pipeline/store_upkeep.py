@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from pipeline.completions import CompletionFolder
 from pipeline.errors import RunError, UsageError, first_line
-from pipeline.prompts import Recipe
+from pipeline.recipe import Recipe
 from pipeline.store_parts import open_part
 from pipeline.survey import READ_ERRORS
 

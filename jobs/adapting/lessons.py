@@ -88,7 +88,7 @@ class Teacher:
                 raise LeftOut("an answer longer than a job lets it be")
 
     def _lesson(self, prompter: Prompter, question: Question, target: Target, row: int) -> Lesson:
-        request, _ = prompter.request(question)
+        request = prompter.request(question).request
         prompt = tuple(encode_all(self.tokenizer, request.segments))
         if isinstance(question.decoding, Choice):
             shares = target if not isinstance(target, str) else {target: 1.0}
@@ -194,7 +194,7 @@ def unseen(teacher: Teacher, training: Sequence[GoldRow], rows: Sequence[GoldRow
 
 def _prompts(teacher: Teacher, prompter: Prompter, gold: GoldRow) -> dict[str, tuple[Segment, ...]]:
     questions = [q for q in teacher.task.questions(gold.record) if q.name in gold.targets]
-    return {question.name: prompter.request(question)[0].segments for question in questions}
+    return {question.name: prompter.request(question).request.segments for question in questions}
 
 
 def gold_digest(rows: Sequence[GoldRow]) -> str:

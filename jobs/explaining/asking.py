@@ -16,7 +16,8 @@ from pipeline.decoding import Choice, describe
 from pipeline.elements import Answer, Case, Completion, Failure, Question, Request
 from pipeline.errors import RowError, UsageError
 from pipeline.models import Say
-from pipeline.prompts import Recipe, Text, readable
+from pipeline.prompts import Text, readable
+from pipeline.recipe import Recipe
 from pipeline.requests import Prompter, PromptRules
 from pipeline.row_adapters import adapt
 from pipeline.store_index import index_of
@@ -151,9 +152,8 @@ def ask_store(asker: Asker, case: Case) -> tuple[Case, list[Asked]]:
 def _look_up(
     asker: Asker, prompter: Prompter, question: Question, adapter: str | None, number: int, find: Any
 ) -> tuple[Asked, Answer]:
-    num_guarded = prompter.num_guarded
     try:
-        request, truncated = prompter.request(question, adapter)
+        request, truncated, guarded = prompter.request(question, adapter)
     except RowError as error:
         said = Asked(
             round=number,
@@ -172,7 +172,7 @@ def _look_up(
         "fingerprint": request.fingerprint.hex(),
         "prompt": readable(request.segments),
         "row_text": [s.value for s in request.segments if isinstance(s, Text)],
-        "guarded": prompter.num_guarded > num_guarded,
+        "guarded": guarded,
         "truncated": truncated,
         "decoding": describe(request.decoding),
     }

@@ -3,15 +3,16 @@
 import random
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from jobs.prepare import Prepared
 from pipeline.decoding import Choice
-from pipeline.elements import Request, Row
+from pipeline.elements import Question, Request, Row, in_blocks
 from pipeline.errors import RowError
 from pipeline.prompts import Text
-from pipeline.requests import Prompter
+from pipeline.requests import Asked, Prompter
 from pipeline.rows import read_rows
 from pipeline.store_index import index_of
 from pipeline.text.languages.detection import detect
@@ -22,6 +23,9 @@ MEASURED = 500
 """So many requests, drawn at random, are tokenised."""
 _LANGUAGES_OF = 100
 _CONFIDENT = 0.8
+
+_LookedAt = tuple[Row, bool, bool]
+"""A row that is rendered: for what its text says, or because it was drawn, or both."""
 
 
 @dataclass
@@ -76,14 +80,9 @@ def count_requests(prepared: Prepared, most_rows: int, seed: int = 0) -> Counted
     counted = Counted(one_in=max(1, -(-prepared.rows // most_rows)))
     prompter = Prompter(plan.rules)
     asked: dict[bytes, Request] = {}
-    for row in (row for part in plan.parts for row in read_rows(part, plan.columns, plan.partition, plan.redaction)):
-        counted.rows += 1
-        is_chosen = _digest(row) % counted.one_in == 0
-        if is_drawn := draw.random() * counted.one_in < 1:
-            counted.looked_at += 1
-            counted.nulls.update(name for name, value in row.values.items() if value is None)
-        if is_chosen or is_drawn:
-            requests = _ask(prepared, prompter, row, counted if is_drawn else Counted())
+    rows = (row for part in plan.parts for row in read_rows(part, plan.columns, plan.partition, plan.redaction))
+    for block in in_blocks(_looked_at(rows, counted, draw)):
+        for requests, (_, is_chosen, _) in zip(_ask(prepared, prompter, block, counted), block, strict=True):
             asked.update((request.fingerprint, request) for request in requests if is_chosen)
     _look_up(prepared, asked, counted)
     _measure(prepared, [asked[key] for key in asked], counted, draw)
@@ -95,27 +94,44 @@ def _digest(row: Row) -> int:
     return zlib.crc32(b"\0".join(v if isinstance(v, bytes) else repr(v).encode() for v in values))
 
 
-def _ask(prepared: Prepared, prompter: Prompter, row: Row, counted: Counted) -> list[Request]:
-    """The requests of a row's first round; what becomes of the row is counted."""
+def _looked_at(rows: Iterable[Row], counted: Counted, draw: random.Random) -> Iterator[_LookedAt]:
+    """The rows that are rendered, with why: chosen by what they say, or drawn; all are counted."""
+    for row in rows:
+        counted.rows += 1
+        is_chosen = _digest(row) % counted.one_in == 0
+        if is_drawn := draw.random() * counted.one_in < 1:
+            counted.looked_at += 1
+            counted.nulls.update(name for name, value in row.values.items() if value is None)
+        if is_chosen or is_drawn:
+            yield row, is_chosen, is_drawn
+
+
+def _ask(prepared: Prepared, prompter: Prompter, block: Sequence[_LookedAt], counted: Counted) -> list[list[Request]]:
+    """The requests of each row's first round; what becomes of the rows that were drawn is counted."""
+    asked = [_questions(prepared, row, counted if is_drawn else Counted()) for row, _, is_drawn in block]
+    found = iter(prompter.requests([one for questions in asked for one in questions]))
+    return [
+        _requests(list(islice(found, len(questions))), counted if is_drawn else Counted())
+        for questions, (_, _, is_drawn) in zip(asked, block, strict=True)
+    ]
+
+
+def _questions(prepared: Prepared, row: Row, counted: Counted) -> list[tuple[Question, str | None]]:
     task = prepared.plan.task
     try:
         case = case_of(task, row, prepared.plan.rules.adapters)
     except RowError as error:
         counted.failed[str(error.error_class)] += 1
         return []
-    requests, failures, is_cut = [], [], False
-    for question in task.ask(case.record, case.answers):
-        try:
-            request, truncated = prompter.request(question, case.adapter)
-        except RowError as error:
-            failures.append(str(error.error_class))
-            continue
-        requests.append(request)
-        is_cut |= truncated
-    counted.truncated += is_cut
-    if failures and not requests:
-        counted.failed[failures[0]] += 1
-    return requests
+    return [(question, case.adapter) for question in task.ask(case.record, case.answers)]
+
+
+def _requests(found: Sequence[Asked | RowError], counted: Counted) -> list[Request]:
+    asked = [one for one in found if isinstance(one, Asked)]
+    counted.truncated += any(one.is_cut for one in asked)
+    if not asked:
+        counted.failed.update(str(one.error_class) for one in found[:1] if isinstance(one, RowError))
+    return [one.request for one in asked]
 
 
 def _look_up(prepared: Prepared, asked: dict[bytes, Request], counted: Counted) -> None:

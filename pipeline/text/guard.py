@@ -66,6 +66,11 @@ _BORDER = regex.compile(r"(?<=[.!?;][\"”»')\]*#_]{0,3})(?=\s)|(?<=[\n。！�
 _LETTERS = regex.compile(r"[\p{L}\p{N}]")
 
 
+def guarded_all(texts: Sequence[str]) -> list[str]:
+    """As `guarded`, for a block."""
+    return list(map(guarded, texts))
+
+
 def guarded(text: str) -> str:
     """What the model may read of a row's text; the text itself, nearly always."""
     start, rest = text[:_MAX_CHARS], text[_MAX_CHARS:]

@@ -9,7 +9,8 @@ from pipeline.engines.base import EngineNeeds
 from pipeline.engines.vllm_engine import VllmEngine, VllmSpec, label_ids
 from pipeline.errors import RunError, UsageError
 from pipeline.models import Model
-from pipeline.prompts import BLOCK_TOKENS, Chat, Message, Pad, PromptRenderer, Text, readable
+from pipeline.prompts import BLOCK_TOKENS, Chat, Message, Pad, Text, readable
+from pipeline.rendering import PromptRenderer
 from pipeline.tokens import ModelTokenizer, encode_all, load_chat_template
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]  # torch and vLLM warn of themselves

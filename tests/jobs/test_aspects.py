@@ -11,7 +11,8 @@ from jobs.aspects import ASPECT_LABELS, find_quote, read_listed
 from jobs.tasks.sentiment import Sentiment, SentimentOptions
 from pipeline.elements import Completion
 from pipeline.errors import RowError, UsageError
-from pipeline.prompts import HEAD_BYTES, PromptRenderer, fingerprint
+from pipeline.fingerprints import HEAD_BYTES, fingerprint
+from pipeline.rendering import PromptRenderer
 from pipeline.requests import plain_template
 from schemas.records import TextRecord
 

@@ -11,7 +11,7 @@ from jobs import cli
 from pipeline.completions import CompletionFolder
 from pipeline.elements import Completion
 from pipeline.errors import RunError
-from pipeline.prompts import Recipe
+from pipeline.recipe import Recipe
 
 RECIPE = Recipe("sentiment", 1, {}, "qwen2.5-0.5b", "d", None, {"name": "vllm", "version": "0.32"}, 4096)
 

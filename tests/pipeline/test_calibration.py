@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jobs.tasks.sentiment import LABELS, Sentiment, SentimentOptions
 from pipeline.calibration import apply_calibration, calibrate_task, on_curve, prompt_digest, rating_of
-from pipeline.prompts import Recipe
+from pipeline.recipe import Recipe
 from schemas.calibration import Calibration, LabelCalibration, RatingCurve
 
 RECIPE = Recipe(

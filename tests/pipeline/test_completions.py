@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.completions import CompletionFolder, CompletionWriter
 from pipeline.elements import Completion
 from pipeline.errors import UsageError
-from pipeline.prompts import Recipe
+from pipeline.recipe import Recipe
 from pipeline.store_parts import read_fingerprints, read_rows_of
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]))

@@ -21,8 +21,8 @@ def rules(guard: bool) -> PromptRules:
 
 def prompt_of(text: Text, guard: bool) -> tuple[str, bytes, int]:
     prompter = Prompter(rules(guard))
-    request, _ = prompter.request(Question("answer", Chat((Message("user", ("Text: ", text)),)), FreeText(10)))
-    return readable(request.segments), request.fingerprint, prompter.num_guarded
+    asked = prompter.request(Question("answer", Chat((Message("user", ("Text: ", text)),)), FreeText(10)))
+    return readable(asked.request.segments), asked.request.fingerprint, asked.is_guarded
 
 
 def test_row_text_is_guarded_and_nothing_else() -> None:

@@ -6,27 +6,16 @@ from hypothesis import strategies as st
 
 from pipeline.decoding import Choice, FreeText
 from pipeline.errors import UsageError
-from pipeline.prompts import (
-    BLOCK_TOKENS,
-    HEAD_BYTES,
-    Bare,
-    Border,
-    Chat,
-    Message,
-    Pad,
-    PromptRenderer,
-    Recipe,
-    Segment,
-    Text,
-    fingerprint,
-    readable,
-)
+from pipeline.fingerprints import HEAD_BYTES, fingerprint
+from pipeline.prompts import BLOCK_TOKENS, Bare, Border, Chat, Message, Pad, Segment, Text, readable
+from pipeline.recipe import Recipe
+from pipeline.rendering import PromptRenderer
 from pipeline.tokens import BytesTokenizer, encode_all
 
 TEXT = FreeText(10)
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-_segments = st.lists(_texts | st.builds(Text, _texts, st.just(True)) | st.builds(Border, _texts), max_size=4).map(tuple)
+_segments = st.lists(_texts | _texts.map(Text) | _texts.map(Border), max_size=4).map(tuple)
 
 
 def _template(messages, thinking):

@@ -20,7 +20,7 @@ from pipeline import metrics
 from pipeline.completions import CompletionFolder
 from pipeline.elements import Completion
 from pipeline.errors import RunError
-from pipeline.prompts import Recipe
+from pipeline.recipe import Recipe
 from pipeline.store_index import CompletionIndex
 from pipeline.store_parts import COMPLETION_SCHEMA, read_fingerprints, read_rows_of
 from pipeline.store_plan import Part, PartLimits, plan_merges

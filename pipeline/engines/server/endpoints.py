@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pipeline.elements import Request
 from pipeline.engines.server.window import Window
-from pipeline.prompts import HEAD_BYTES
+from pipeline.fingerprints import HEAD_BYTES
 
 _STRIKES = 5
 """Faults in a row after which a server is asked how it is before it gets another request."""

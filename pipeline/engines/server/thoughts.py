@@ -1,6 +1,5 @@
 """Telling thoughts from answers, for models that think first: done here, for completions come with both."""
 
-from dataclasses import replace
 from typing import Any
 
 from pipeline.decoding import Choice, Decoding
@@ -32,4 +31,4 @@ class Thoughts:
         if self._parser is None or isinstance(decoding, Choice) or said.token_ids is None:
             return said.completion
         thought, text, num_thought = split_reasoning(self._parser, said.completion.text, said.token_ids)
-        return replace(said.completion, text=text, reasoning=thought, reasoning_tokens=num_thought)
+        return said.completion._replace(text=text, reasoning=thought, reasoning_tokens=num_thought)

@@ -70,7 +70,7 @@ def test_a_right_result_teaches_its_answers(name: str, row: dict[str, Any], opti
     lessons = teacher.lessons(found)
     assert [bytes(lesson.answer[:-1]).decode() for lesson in lessons] == answers
     asked = [q for q in teacher.task.questions(found[0].record) if q.name in found[0].targets]
-    requests = [Prompter(RULES).request(question)[0] for question in asked]
+    requests = [Prompter(RULES).request(question).request for question in asked]
     assert [list(lesson.prompt) for lesson in lessons] == [encode_all(BytesTokenizer(), r.segments) for r in requests]
     for lesson in lessons:
         assert (lesson.answer[-1], lesson.labels, lesson.weight) == (END, (), len(lesson.answer))

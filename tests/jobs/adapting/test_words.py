@@ -90,7 +90,7 @@ def test_a_job_asks_what_was_trained_on_and_answers_as_it_was_judged(
     lessons = lectures.teacher.lessons(unseen)
     for row, lesson in zip(unseen, lessons, strict=True):
         (question,) = job.task.questions(row.record)
-        assert list(lesson.prompt) == encode_all(tokenizer, prompter.request(question)[0].segments)
+        assert list(lesson.prompt) == encode_all(tokenizer, prompter.request(question).request.segments)
         assert tokenizer.decode_all(lesson.answer) == row.targets["sw/0"]
 
     assert job.model.folder is not None

@@ -16,7 +16,8 @@ from jobs.tasks.classification import CODES, Classification, ClassificationOptio
 from pipeline.decoding import Choice
 from pipeline.elements import Completion, Failure, Request
 from pipeline.errors import RowError, UsageError
-from pipeline.prompts import PromptRenderer, Text, plain, readable
+from pipeline.prompts import Text, plain, readable
+from pipeline.rendering import PromptRenderer
 from pipeline.requests import plain_template
 from schemas.envelope import ErrorClass
 from schemas.records import TextRecord

@@ -14,7 +14,8 @@ from jobs.tasks.extraction import Extraction, ExtractionOptions
 from pipeline.elements import Completion, Request
 from pipeline.errors import RowError, UsageError
 from pipeline.json_models import explicit_schema
-from pipeline.prompts import PromptRenderer, Text, plain, readable
+from pipeline.prompts import Text, plain, readable
+from pipeline.rendering import PromptRenderer
 from pipeline.requests import plain_template
 from schemas.records import TextRecord
 from tests.jobs.test_cli import invoke
