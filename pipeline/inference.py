@@ -144,6 +144,7 @@ class Complete(beam.DoFn):
         self._model, self._settles = model, settles
         self._lease: Lease | None = None
         self._pending: dict[bytes, Pending] = {}
+        self._num_sent = 0
         self._hold: object | None = None
 
     def setup(self) -> None:
@@ -161,6 +162,7 @@ class Complete(beam.DoFn):
                     settled.append(pending._replace(answer=refusal))
                 else:
                     yield from self._send(pending, pending.request)
+        self._count_sent()
         if settled:
             yield settled
 
@@ -177,7 +179,7 @@ class Complete(beam.DoFn):
             _holder.let_go(hold)
 
     def _send(self, pending: Pending, request: Request) -> Iterator[Block[Pending]]:
-        self._count(metrics.SENT, 1)
+        self._num_sent += 1
         engine = (self._lease or self._take()).engine
         self._pending[request.fingerprint] = pending
         engine.submit(request)
@@ -200,6 +202,7 @@ class Complete(beam.DoFn):
     def _collect(self, engine: Engine) -> Block[Pending]:
         """What the engine has answered after a step of its work, perhaps nothing."""
         lifetime.check_stop()
+        self._count_sent()
         started = time.monotonic()
         try:
             answers = engine.collect()
@@ -210,10 +213,15 @@ class Complete(beam.DoFn):
         _count_tokens([answer for _, answer in completions])
         saved = sum((len(self._pending[key].askers) - 1) * answer.tokens for key, answer in completions)
         metrics.count(metrics.DUPLICATE_TOKENS, saved)
-        block = Block(self._pending.pop(fingerprint)._replace(answer=answer) for fingerprint, answer in answers)
+        asked = [(self._pending.pop(fingerprint), answer) for fingerprint, answer in answers]
+        block = Block([Pending(one.fingerprint, one.askers, one.request, answer) for one, answer in asked])
         if self._settles:
             count_answered(asker for pending in block for asker in pending.askers)
         return block
+
+    def _count_sent(self) -> None:
+        self._count(metrics.SENT, self._num_sent)
+        self._num_sent = 0
 
     def _count(self, name: str, by: int) -> None:
         metrics.count(name, by)

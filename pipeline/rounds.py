@@ -260,4 +260,5 @@ def _join(ref: RowRef, pairs: list[tuple[Asker, Answer]]) -> Case:
 
 
 def _with_answers(case: Case, answers: Mapping[str, Any], truncated: bool) -> Case:
-    return case._replace(answers={**case.answers, **answers}, truncated=case.truncated or truncated)
+    ref, record, before, was_truncated, partition, adapter = case
+    return Case(ref, record, {**before, **answers}, was_truncated or truncated, partition, adapter)
