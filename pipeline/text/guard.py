@@ -15,7 +15,7 @@ import string
 import tomllib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import chain, pairwise
@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import regex  # type: ignore[import-untyped]
 
-_Patterns: TypeAlias = list["regex.Pattern[str]"]
+_Pattern: TypeAlias = "regex.Pattern[str]"
 
 VERSION = 4
 """Raise it when the rules change: they decide what is read, and so answers."""
@@ -161,7 +161,7 @@ def _passages(text: str) -> list[str]:
     return [text[start:end] for start, end in pairwise(ends)]
 
 
-def _without_order_passages(passages: Sequence[str], patterns: "_Patterns") -> Iterator[str]:
+def _without_order_passages(passages: Sequence[str], patterns: Sequence[_Pattern]) -> Iterator[str]:
     """Those that are no order, nor the rest of one in the next lines, which begin small or have a trigger."""
     place = 0
     while place < len(passages):
@@ -176,7 +176,7 @@ def _is_rest(passage: str) -> bool:
     return passage.lstrip()[0].islower() or _triggers().search(passage.lower()) is not None
 
 
-def _order_length(passages: Sequence[str], place: int, patterns: "_Patterns") -> int:
+def _order_length(passages: Sequence[str], place: int, patterns: Sequence[_Pattern]) -> int:
     """How many passages from here on are one order, their lines taken together; 0: this one is no order's first."""
     if _is_order(passages[place], patterns):
         return 1
@@ -206,14 +206,15 @@ def _decoded(word: str) -> str | None:
     return text if text.isprintable() and " " in text and letters > 0.6 * len(text) else None
 
 
-def _is_order(passage: str, patterns: "_Patterns") -> bool:
+def _is_order(passage: str, patterns: Sequence[_Pattern]) -> bool:
     """Whether a passage speaks to the model."""
     return _may_order(passage) and any(pattern.search(passage) for pattern in patterns)
 
 
-def _patterns_for(text: str) -> "_Patterns":
+def _patterns_for(text: str) -> list[_Pattern]:
     """Those of which anything in the text may be a match."""
-    return [pattern for needs, those in _patterns() if all(need.search(text) for need in needs) for pattern in those]
+    small = text.replace("İ", "i").lower()  # as the patterns read it
+    return [pattern for needs, those in _patterns() if all(need.search(small) for need in needs) for pattern in those]
 
 
 @cache
@@ -241,16 +242,21 @@ def _block_patterns() -> tuple[str, str]:
 
 
 @cache
-def _patterns() -> tuple[tuple["_Patterns", "_Patterns"], ...]:
+def _patterns() -> tuple[tuple[list["re.Pattern[str]"], list[_Pattern]], ...]:
     """What each kind of orders needs, and the patterns of that kind."""
     kinds = _rules()["patterns"].values()
-    return tuple((_compiled(kind["needs"]), _compiled(chain(*kind["orders"].values()))) for kind in kinds)
+    return tuple(
+        ([_need(words) for words in kind["needs"]], [_pattern(order) for order in chain(*kind["orders"].values())])
+        for kind in kinds
+    )
 
 
-def _compiled(patterns: Iterable[str]) -> "_Patterns":
-    def filled(pattern: str) -> str:
-        for name, words in _rules()["words"].items():
-            pattern = pattern.replace(f"{{{name}}}", words)
-        return pattern
+def _need(words: str) -> "re.Pattern[str]":
+    """Where one of the words may begin or, with a border of ASCII, end."""
+    return re.compile(rf"(?<![a-z0-9_])(?:{words})", re.ASCII)
 
-    return [regex.compile(filled(pattern), regex.IGNORECASE | regex.UNICODE) for pattern in patterns]
+
+def _pattern(order: str) -> _Pattern:
+    for name, words in _rules()["words"].items():
+        order = order.replace(f"{{{name}}}", words)
+    return regex.compile(order, regex.IGNORECASE | regex.UNICODE)
