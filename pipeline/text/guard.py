@@ -252,11 +252,15 @@ def _patterns() -> tuple[tuple[list["re.Pattern[str]"], list[_Pattern]], ...]:
 
 
 def _need(words: str) -> "re.Pattern[str]":
-    """Where one of the words may begin or, with a border of ASCII, end."""
-    return re.compile(rf"(?<![a-z0-9_])(?:{words})", re.ASCII)
+    """Where one of the words begins; ASCII's idea of a word may find more of them than a pattern's, and no fewer."""
+    return re.compile(rf"(?<![a-z0-9_])(?:{_filled(words)})", re.ASCII)
 
 
 def _pattern(order: str) -> _Pattern:
+    return regex.compile(_filled(order), regex.IGNORECASE | regex.UNICODE)
+
+
+def _filled(pattern: str) -> str:
     for name, words in _rules()["words"].items():
-        order = order.replace(f"{{{name}}}", words)
-    return regex.compile(order, regex.IGNORECASE | regex.UNICODE)
+        pattern = pattern.replace(f"{{{name}}}", words)
+    return pattern
