@@ -213,7 +213,7 @@ def _is_order(passage: str, patterns: Sequence[_Pattern]) -> bool:
 
 def _patterns_for(text: str) -> list[_Pattern]:
     """Those of which anything in the text may be a match."""
-    small = text.replace("İ", "i").lower()  # as the patterns read it
+    small = text.replace("İ", "i").lower()  # regardless of case, `regex` reads it as one
     return [pattern for needs, those in _patterns() if all(need.search(small) for need in needs) for pattern in those]
 
 
