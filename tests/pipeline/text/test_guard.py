@@ -159,7 +159,7 @@ def test_no_texts_and_few_are_read_too() -> None:
 
 
 def test_the_look_at_a_block_knows_all_spaces_and_may_end_words_where_ascii_does() -> None:
-    spaced = [f"a chat{chr(c)}bot" for c in range(sys.maxunicode) if chr(c).isspace()]
+    spaced = [f"a language{chr(c)}model" for c in range(sys.maxunicode) if chr(c).isspace()]
     assert guard._may_order_at(spaced) == list(range(len(spaced)))
     assert all(word.isascii() for word in guard._rules()["trigger_words"])
 
