@@ -17,7 +17,7 @@ from schemas.records import Record
 
 T = TypeVar("T")
 
-BLOCK_ITEMS = 512
+BLOCK_ITEMS = 1_024
 
 
 class Block(list[T]):
