@@ -97,7 +97,9 @@ class Plan:
 def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     """Wire the steps of a run into a pipeline."""
     register_block_coder()
-    rows = p | "ReadRows" >> ReadRows(plan.parts, plan.columns, plan.partition, plan.redaction)
+    rows = p | "ReadRows" >> ReadRows(
+        plan.parts, plan.columns, plan.partition, plan.redaction, are_spread=plan.processes > 1
+    )
     validate = ValidateRows(plan.task, plan.settles, plan.rules.adapters)
     records = rows | "ValidateRows" >> beam.ParDo(validate).with_outputs(DEAD, main=OK)
 

@@ -29,6 +29,7 @@ class ReadRows(beam.PTransform[Any, Any]):
         columns: record field → input column.
         partition: the column that says which partition a row belongs to.
         redaction: what is kept out of them.
+        are_spread: several processes share the parts.
     """
 
     def __init__(
@@ -37,19 +38,21 @@ class ReadRows(beam.PTransform[Any, Any]):
         columns: Mapping[str, str],
         partition: str | None = None,
         redaction: Redaction | None = None,
+        are_spread: bool = False,
     ) -> None:
         super().__init__()
-        self._parts = parts
+        self._packed, self._are_spread = pack(parts), are_spread
         self._columns, self._partition, self._redaction = columns, partition, redaction
 
     def expand(self, pbegin: beam.pvalue.PBegin) -> Any:
-        return (
-            pbegin
-            | beam.Create([pack(self._parts)])
-            | "Unpack" >> beam.FlatMap(unpack)
-            | beam.Reshuffle()
-            | "Read" >> beam.FlatMap(_read_blocks, self._columns, self._partition, self._redaction)
-        )
+        parts = pbegin | beam.Impulse() | "Unpack" >> beam.FlatMap(_parts_of, self._packed)
+        if self._are_spread:
+            parts |= beam.Reshuffle()
+        return parts | "Read" >> beam.FlatMap(_read_blocks, self._columns, self._partition, self._redaction)
+
+
+def _parts_of(_: bytes, packed: bytes) -> tuple[Part, ...]:
+    return unpack(packed)
 
 
 def _read_blocks(
