@@ -88,9 +88,9 @@ class ParseAnswers(beam.DoFn):
         return outcomes if level < 0 else (outcome._replace(level=level) for outcome in outcomes)
 
 
-def settle_case(task: AnyTask, case: Case, required: frozenset[str]) -> Iterator[Outcome]:
+def settle_case(task: AnyTask, case: Case, required: frozenset[str]) -> list[Outcome]:
     """What a row's answers mean for each of its results."""
-    return (outcome for outcome, _ in settle_with_results(task, case, required))
+    return [outcome for outcome, _ in settle_with_results(task, case, required)]
 
 
 def settle_with_results(task: AnyTask, case: Case, required: frozenset[str]) -> Iterator[tuple[Outcome, Result | None]]:

@@ -15,8 +15,7 @@ from pipeline.decoding import Choice, Decoding, Json
 from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import Answered, EngineNeeds
 from pipeline.errors import RowError, RunError
-from pipeline.prompts import Text, readable
-from pipeline.tokens import BytesTokenizer, encode_all
+from pipeline.prompts import BLOCK_TOKENS, Border, Pad, Segment, Text, plain, readable
 
 Script = Callable[[Request], str]
 """What to answer to a request: a label, JSON or text.
@@ -95,7 +94,7 @@ class ScriptedEngine:
             text = script(request)
         except RowError as error:
             return request.fingerprint, Failure(error.error_class, error.message, attempts=1, answer=error.answer)
-        num_prompt_tokens = len(encode_all(BytesTokenizer(), request.segments))
+        num_prompt_tokens = num_bytes(request.segments)
         logprobs = _label_logprobs(request.decoding, text)
         num_tokens = 1 if logprobs else len(text.encode())
         return request.fingerprint, Completion(
@@ -103,22 +102,48 @@ class ScriptedEngine:
         )
 
     def _default_script(self, request: Request) -> str:
-        text = readable([segment for segment in request.segments if isinstance(segment, Text)])[::-1]
         match request.decoding:
             case Choice(labels=labels):
                 return labels[int.from_bytes(request.fingerprint, "big") % len(labels)]
             case Json(schema=schema):
-                return json.dumps(made_up(json.loads(schema), text), ensure_ascii=False)
+                return json.dumps(made_up(json.loads(schema), _reversed_text(request)), ensure_ascii=False)
             case _:
-                return text
+                return _reversed_text(request)
+
+
+def _reversed_text(request: Request) -> str:
+    return readable([segment for segment in request.segments if isinstance(segment, Text)])[::-1]
+
+
+def num_bytes(segments: Iterable[Segment]) -> int:
+    """How many tokens of a byte `encode_all` makes of a prompt, without making them."""
+    num = 0
+    is_padded = False
+    for segment in segments:
+        if isinstance(segment, Pad):
+            is_padded = True
+            continue
+        if is_padded and isinstance(segment, Text):
+            num, is_padded = _whole_blocks(num), False
+        own = _utf8_length(plain(segment))
+        num = _whole_blocks(num + own) if isinstance(segment, Border) else num + own
+    return _whole_blocks(num) if is_padded else num
+
+
+def _whole_blocks(num_tokens: int) -> int:
+    return num_tokens + -num_tokens % BLOCK_TOKENS
+
+
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _label_logprobs(decoding: Decoding, text: str) -> tuple[float, ...] | None:
     """For a choice: 0.85 for the scripted label, the rest in equal parts for the others."""
     if not isinstance(decoding, Choice):
         return None
-    rest = 0.15 / max(1, len(decoding.labels) - 1)
-    return tuple(math.log(0.85 if label == text else rest) for label in decoding.labels)
+    this, other = math.log(0.85), math.log(0.15 / max(1, len(decoding.labels) - 1))
+    return tuple([this if label == text else other for label in decoding.labels])
 
 
 def made_up(schema: Mapping[str, Any], text: str) -> Any:
