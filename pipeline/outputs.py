@@ -20,7 +20,6 @@ from pipeline.parts import Part, pack, read_batches, unpack
 from pipeline.redaction import Redaction
 from pipeline.tables import PartWriter, take
 
-
 _PLACE = attrgetter("position", "branch")
 
 

@@ -9,13 +9,14 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from pipeline.decoding import Choice, Decoding, Json
+from pipeline.decoding import Choice, Json
 from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import Answered, EngineNeeds
 from pipeline.errors import RowError, RunError
-from pipeline.prompts import BLOCK_TOKENS, Border, Pad, Segment, Text, plain, readable
+from pipeline.prompts import BLOCK_TOKENS, Border, Pad, Segment, Text, readable
 
 Script = Callable[[Request], str]
 """What to answer to a request: a label, JSON or text.
@@ -95,7 +96,7 @@ class ScriptedEngine:
         except RowError as error:
             return request.fingerprint, Failure(error.error_class, error.message, attempts=1, answer=error.answer)
         num_prompt_tokens = num_bytes(request.segments)
-        logprobs = _label_logprobs(request.decoding, text)
+        logprobs = _label_logprobs(request.decoding.labels, text) if isinstance(request.decoding, Choice) else None
         num_tokens = 1 if logprobs else len(text.encode())
         return request.fingerprint, Completion(
             text, logprobs, num_prompt_tokens, 0, num_tokens, "stop", self._spec.needs.run_id
@@ -117,16 +118,18 @@ def _reversed_text(request: Request) -> str:
 
 def num_bytes(segments: Iterable[Segment]) -> int:
     """How many tokens of a byte `encode_all` makes of a prompt, without making them."""
-    num = 0
-    is_padded = False
+    num, is_padded = 0, False
     for segment in segments:
-        if isinstance(segment, Pad):
-            is_padded = True
-            continue
-        if is_padded and isinstance(segment, Text):
-            num, is_padded = _whole_blocks(num), False
-        own = _utf8_length(plain(segment))
-        num = _whole_blocks(num + own) if isinstance(segment, Border) else num + own
+        match segment:
+            case str():
+                num += len(segment.encode())
+            case Border(value=value):
+                num = _whole_blocks(num + len(value.encode()))
+            case Text(value=value):
+                num = (_whole_blocks(num) if is_padded else num) + len(value.encode())
+                is_padded = False
+            case Pad():
+                is_padded = True
     return _whole_blocks(num) if is_padded else num
 
 
@@ -134,16 +137,11 @@ def _whole_blocks(num_tokens: int) -> int:
     return num_tokens + -num_tokens % BLOCK_TOKENS
 
 
-def _utf8_length(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
-
-
-def _label_logprobs(decoding: Decoding, text: str) -> tuple[float, ...] | None:
-    """For a choice: 0.85 for the scripted label, the rest in equal parts for the others."""
-    if not isinstance(decoding, Choice):
-        return None
-    this, other = math.log(0.85), math.log(0.15 / max(1, len(decoding.labels) - 1))
-    return tuple([this if label == text else other for label in decoding.labels])
+@lru_cache(maxsize=1024)
+def _label_logprobs(labels: tuple[str, ...], text: str) -> tuple[float, ...]:
+    """0.85 for the scripted label, the rest in equal parts for the others."""
+    rest = 0.15 / max(1, len(labels) - 1)
+    return tuple(math.log(0.85 if label == text else rest) for label in labels)
 
 
 def made_up(schema: Mapping[str, Any], text: str) -> Any:
