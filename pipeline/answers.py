@@ -24,15 +24,17 @@ def choice_probabilities(completion: Completion, labels: Sequence[str]) -> dict[
     logprobs = completion.label_logprobs
     if logprobs is None or len(logprobs) != len(labels) or not all(map(math.isfinite, logprobs)):
         raise RowError(ErrorClass.INVALID_ANSWER, "the engine gave no probabilities for the labels", completion.text)
-    weights = [math.exp(value - max(logprobs)) for value in logprobs]
-    return {label: weight / sum(weights) for label, weight in zip(labels, weights, strict=True)}
+    highest = max(logprobs)
+    weights = [math.exp(value - highest) for value in logprobs]
+    total = sum(weights)
+    return {label: weight / total for label, weight in zip(labels, weights, strict=True)}
 
 
 def uncertainty_of(probabilities: Sequence[float]) -> float:
     """Entropy over its maximum, in [0, 1]; 0 is certain."""
     if len(probabilities) < 2:
         return 0.0
-    entropy = -sum(p * math.log(p) for p in probabilities if p > 0)
+    entropy = -sum([p * math.log(p) for p in probabilities if p > 0])
     return min(1.0, entropy / math.log(len(probabilities)))
 
 

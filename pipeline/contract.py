@@ -112,7 +112,7 @@ def raises_row_errors_only(task: AnyTask, rounds: int = 60, seed: int = 0) -> No
         answers: dict[str, Answer] = {}
         for _ in range(task.rounds):
             answers |= {q.name: _any_answer(q.decoding, draw) for q in task.ask(example.record, answers)}
-        outcomes = list(settle_case(task, Case(RowRef(0, 0), example.record, answers), frozenset()))
+        outcomes = settle_case(task, Case(RowRef(0, 0), example.record, answers), frozenset())
         _hold([o.branch for o in outcomes] == list(range(len(task.branches(example.record)))), "a result is missing")
         for outcome in outcomes:
             if outcome.failure is None:

@@ -139,7 +139,9 @@ class OutputLayout:
 
     def result_arrays(self, outcomes: Sequence[Outcome]) -> list[pa.Array]:
         """The arrays of our own columns."""
-        typed = [pa.array([o.values.get(f.name) for o in outcomes], f.type) for f in self.result]
+        values = [o.values for o in outcomes]
+        columns = zip(self.result.names, self.result.types, strict=True)
+        typed = [pa.array([row.get(name) for row in values], kind) for name, kind in columns]
         if self.keep_reasoning:
             typed.append(pa.array([o.cost.reasoning for o in outcomes], pa.string()))
         if self.notice is not None:
@@ -163,10 +165,12 @@ class OutputLayout:
     def _meta(self, outcomes: Sequence[Outcome]) -> pa.Array:
         kind = arrow_type(Meta)
         sources = (*self.cheaper, *self.adapted, (self.model, self.recipe))
+        answered_by = [sources[o.level] for o in outcomes]
+        costs = [o.cost for o in outcomes]
         columns: dict[str, list[Any]] = {
-            **{name: [getattr(o.cost, name) for o in outcomes] for name in Cost._fields},
-            "model": [sources[o.level][0] for o in outcomes],
-            "recipe": [sources[o.level][1] for o in outcomes],
+            **{name: [cost[i] for cost in costs] for i, name in enumerate(Cost._fields)},
+            "model": [model for model, _ in answered_by],
+            "recipe": [recipe for _, recipe in answered_by],
             "truncated": [o.truncated for o in outcomes],
         }
         arrays = [pa.array(columns[field.name], field.type) for field in kind]

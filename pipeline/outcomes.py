@@ -3,6 +3,7 @@
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import apache_beam as beam
 
@@ -82,15 +83,15 @@ class ParseAnswers(beam.DoFn):
         outcomes = ((case.ref.part, outcome) for case in cases for outcome in self._settle(case))
         yield from by_part(outcomes, self._settles)
 
-    def _settle(self, case: Case) -> Iterator[Outcome]:
+    def _settle(self, case: Case) -> list[Outcome]:
         task, level = self._by_adapter[case.adapter]
         outcomes = settle_case(task, case, self._required)
-        return outcomes if level < 0 else (outcome._replace(level=level) for outcome in outcomes)
+        return outcomes if level < 0 else [outcome._replace(level=level) for outcome in outcomes]
 
 
-def settle_case(task: AnyTask, case: Case, required: frozenset[str]) -> Iterator[Outcome]:
+def settle_case(task: AnyTask, case: Case, required: frozenset[str]) -> list[Outcome]:
     """What a row's answers mean for each of its results."""
-    return (outcome for outcome, _ in settle_with_results(task, case, required))
+    return [outcome for outcome, _ in settle_with_results(task, case, required)]
 
 
 def settle_with_results(task: AnyTask, case: Case, required: frozenset[str]) -> Iterator[tuple[Outcome, Result | None]]:
@@ -108,7 +109,13 @@ def settle_with_results(task: AnyTask, case: Case, required: frozenset[str]) -> 
             failure = Failure(error.error_class, error.message, attempts=len(answers), answer=said)
             yield Outcome(*place, cost_of(completions), dict(keys), failure), None
         else:
-            yield Outcome(*place, cost_of(completions), result.model_dump(), None), result
+            yield Outcome(*place, cost_of(completions), _dump(result), None), result
+
+
+def _dump(result: Result) -> dict[str, Any]:
+    """As `model_dump` without any settings, which takes twice as long."""
+    values: dict[str, Any] = result.__pydantic_serializer__.to_python(result)
+    return values
 
 
 def _refuse_failed_checks(result: Result, required: frozenset[str]) -> None:

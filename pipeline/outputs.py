@@ -5,7 +5,10 @@ the order of the input, with its columns as they were, and a run over the same r
 """
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 import apache_beam as beam
 
@@ -16,6 +19,8 @@ from pipeline.layout import DEAD_LETTERS, RESULTS, OutputLayout
 from pipeline.parts import Part, pack, read_batches, unpack
 from pipeline.redaction import Redaction
 from pipeline.tables import PartWriter, take
+
+_PLACE = attrgetter("position", "branch")
 
 
 class WriteResults(beam.DoFn):
@@ -61,21 +66,17 @@ def write_part(
     Raises:
         RunError: if not every selected row has each of its outcomes exactly once. Nothing is written then.
     """
-    by_position: dict[int, list[Outcome]] = {}
-    for outcome in sorted(outcomes, key=lambda outcome: outcome.branch):
-        by_position.setdefault(outcome.position, []).append(outcome)
-    whole = all([o.branch for o in found] == list(range(found[0].of)) for found in by_position.values())
-    if not whole or len(by_position) != part.rows:
-        came = f"{len(by_position)} rows came back{'' if whole else ', with results missing or twice'}"
-        raise RunError(f"part {part.index}: {part.rows} rows were read, {came} (a bug in Textmill)")
+    ordered = sorted(outcomes, key=_PLACE)
+    _check_complete(part, ordered)
+    positions = [outcome.position for outcome in ordered]
     written = 0
     with (
         PartWriter(os.path.join(folder, RESULTS, f"part-{part.index:05d}.parquet"), layout.results) as results,
         PartWriter(os.path.join(folder, DEAD_LETTERS, f"part-{part.index:05d}.parquet"), layout.dead_letters) as dead,
     ):
         for start, name, first_row, batch in read_batches(part, None):
-            rows = [i for i in range(batch.num_rows) for _ in by_position.get(start + i, ())]
-            settled = [outcome for i in range(batch.num_rows) for outcome in by_position.get(start + i, ())]
+            first, end = (bisect_left(positions, place) for place in (start, start + batch.num_rows))
+            rows, settled = [place - start for place in positions[first:end]], ordered[first:end]
             said, batch = settled, batch if redaction is None else redaction.empty(batch)
             safe = batch
             if redaction is not None:
@@ -95,3 +96,16 @@ def write_part(
                 places = [written + i for i in failed]
                 dead.write([*kept, *layout.dead_letter_arrays([settled[i] for i in failed], places)])
             written += len(settled)
+
+
+def _check_complete(part: Part, ordered: Sequence[Outcome]) -> None:
+    """Raise `RunError` unless every selected row has each of its outcomes, which are in order, exactly once."""
+    num_rows = len({outcome.position for outcome in ordered})
+    if {(outcome.branch, outcome.of) for outcome in ordered} == {(0, 1)}:  # tasks with one result a row: most
+        whole = num_rows == len(ordered)
+    else:
+        rows = (list(found) for _, found in groupby(ordered, attrgetter("position")))
+        whole = all([outcome.branch for outcome in found] == list(range(found[0].of)) for found in rows)
+    if not whole or num_rows != part.rows:
+        came = f"{num_rows} rows came back{'' if whole else ', with results missing or twice'}"
+        raise RunError(f"part {part.index}: {part.rows} rows were read, {came} (a bug in Textmill)")

@@ -217,6 +217,8 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         given = [answer for answer in tried if isinstance(answer, Completion)]
         if not given:
             raise _as_error(tried)
+        if len(given) == 1:
+            return given[0]
         return min(given, key=lambda completion: self._severity(record, name, completion))
 
     def prompt_again(self, prompt: Chat, answer: Completion, complaint: Complaint) -> Chat:

@@ -1,6 +1,7 @@
 """From rows to cases: what cannot be asked about is found here."""
 
 from collections.abc import Container, Iterator
+from functools import cache
 from typing import Any
 
 import apache_beam as beam
@@ -74,8 +75,9 @@ def validate_row(task: AnyTask, row: Row) -> Record:
         RowError: if a text is null, empty or not UTF-8, or the record model or the task refuses the row.
     """
     values = {}
+    all_required = _required_fields(task.record)
     for name, value in row.values.items():
-        required = task.record.model_fields[name].is_required()
+        required = name in all_required
         if isinstance(value, Undecodable):
             raise RowError(ErrorClass.INVALID_TEXT, f"{name} is not UTF-8: {value.reason}")
         if isinstance(value, bytes) or (value is None and required):
@@ -89,6 +91,11 @@ def validate_row(task: AnyTask, row: Row) -> Record:
         raise RowError(ErrorClass.INVALID_ROW, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     task.check(record)
     return record
+
+
+@cache
+def _required_fields(record: type[Record]) -> frozenset[str]:
+    return frozenset(name for name, field in record.model_fields.items() if field.is_required())
 
 
 def _decode(name: str, value: bytes | None, required: bool) -> str:

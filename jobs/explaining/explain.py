@@ -58,7 +58,7 @@ def _explain_row(run: RunOutput, asker: Asker, wanted: str, found: list[Found]) 
     try:
         case = case_of(asker.task, Row(ref, dict(values), adapter), asker.rules.adapters)
         case, asked = ask_store(asker, case)
-        outcomes = list(settle_case(asker.task, case, frozenset(asker.config.require)))
+        outcomes = settle_case(asker.task, case, frozenset(asker.config.require))
     except RowError as error:
         outcomes = list(fail_row(asker.task, ref, error))
     if redaction is not None and redaction.restore:

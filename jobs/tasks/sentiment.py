@@ -242,7 +242,7 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
         p = {label: found.get(label, 0.0) for label in LABELS}
         score = p["positive"] - p["negative"]
         return SentimentResult(
-            label=max(LABELS, key=lambda label: p[label]),
+            label=max(LABELS, key=p.__getitem__),
             p_positive=p["positive"],
             p_neutral=p["neutral"],
             p_negative=p["negative"],

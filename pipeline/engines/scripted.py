@@ -9,14 +9,14 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from pipeline.decoding import Choice, Decoding, Json
+from pipeline.decoding import Choice, Json
 from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import Answered, EngineNeeds
 from pipeline.errors import RowError, RunError
-from pipeline.prompts import Text, readable
-from pipeline.tokens import BytesTokenizer, encode_all
+from pipeline.prompts import BLOCK_TOKENS, Border, Pad, Segment, Text, readable
 
 Script = Callable[[Request], str]
 """What to answer to a request: a label, JSON or text.
@@ -95,30 +95,53 @@ class ScriptedEngine:
             text = script(request)
         except RowError as error:
             return request.fingerprint, Failure(error.error_class, error.message, attempts=1, answer=error.answer)
-        num_prompt_tokens = len(encode_all(BytesTokenizer(), request.segments))
-        logprobs = _label_logprobs(request.decoding, text)
+        num_prompt_tokens = num_bytes(request.segments)
+        logprobs = _label_logprobs(request.decoding.labels, text) if isinstance(request.decoding, Choice) else None
         num_tokens = 1 if logprobs else len(text.encode())
         return request.fingerprint, Completion(
             text, logprobs, num_prompt_tokens, 0, num_tokens, "stop", self._spec.needs.run_id
         )
 
     def _default_script(self, request: Request) -> str:
-        text = readable([segment for segment in request.segments if isinstance(segment, Text)])[::-1]
         match request.decoding:
             case Choice(labels=labels):
                 return labels[int.from_bytes(request.fingerprint, "big") % len(labels)]
             case Json(schema=schema):
-                return json.dumps(made_up(json.loads(schema), text), ensure_ascii=False)
+                return json.dumps(made_up(json.loads(schema), _reversed_text(request)), ensure_ascii=False)
             case _:
-                return text
+                return _reversed_text(request)
 
 
-def _label_logprobs(decoding: Decoding, text: str) -> tuple[float, ...] | None:
-    """For a choice: 0.85 for the scripted label, the rest in equal parts for the others."""
-    if not isinstance(decoding, Choice):
-        return None
-    rest = 0.15 / max(1, len(decoding.labels) - 1)
-    return tuple(math.log(0.85 if label == text else rest) for label in decoding.labels)
+def _reversed_text(request: Request) -> str:
+    return readable([segment for segment in request.segments if isinstance(segment, Text)])[::-1]
+
+
+def num_bytes(segments: Iterable[Segment]) -> int:
+    """How many tokens of a byte `encode_all` makes of a prompt, without making them."""
+    num, is_padded = 0, False
+    for segment in segments:
+        match segment:
+            case str():
+                num += len(segment.encode())
+            case Border(value=value):
+                num = _whole_blocks(num + len(value.encode()))
+            case Text(value=value):
+                num = (_whole_blocks(num) if is_padded else num) + len(value.encode())
+                is_padded = False
+            case Pad():
+                is_padded = True
+    return _whole_blocks(num) if is_padded else num
+
+
+def _whole_blocks(num_tokens: int) -> int:
+    return num_tokens + -num_tokens % BLOCK_TOKENS
+
+
+@lru_cache(maxsize=1024)
+def _label_logprobs(labels: tuple[str, ...], text: str) -> tuple[float, ...]:
+    """0.85 for the scripted label, the rest in equal parts for the others."""
+    rest = 0.15 / max(1, len(labels) - 1)
+    return tuple(math.log(0.85 if label == text else rest) for label in labels)
 
 
 def made_up(schema: Mapping[str, Any], text: str) -> Any:

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from jobs.config import JobConfig
 from jobs.tasks import all_tasks, find_task
 from jobs.tasks.sentiment import LABELS, Sentiment, SentimentOptions
-from pipeline.contract import CHECKS, with_example_options
+from pipeline.contract import CHECKS, example_answers, with_example_options
 from pipeline.decoding import Choice
-from pipeline.elements import Completion
+from pipeline.elements import Case, Completion, RowRef
 from pipeline.errors import UsageError
+from pipeline.outcomes import settle_with_results
 from schemas.records import TextRecord
 
 TASKS = {f"{name}, {about}": task for name, t in all_tasks().items() for about, task in with_example_options(t)}
@@ -22,6 +23,16 @@ TASKS = {f"{name}, {about}": task for name, t in all_tasks().items() for about, 
 @pytest.mark.parametrize("says", CHECKS)
 def test_every_task_keeps_the_contract(task, says: str) -> None:
     CHECKS[says](task)
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_an_outcome_has_what_its_result_says_of_itself(task) -> None:
+    for example in task.examples():
+        case = Case(RowRef(0, 0), example.record, example_answers(task, example))
+        for outcome, result in settle_with_results(task, case, frozenset()):
+            assert result is not None
+            assert outcome.values == result.model_dump()
+            assert list(outcome.values) == list(result.model_dump())
 
 
 def test_an_unknown_task_is_answered_with_the_nearest() -> None:
