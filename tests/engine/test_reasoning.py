@@ -78,7 +78,6 @@ def test_the_engine_keeps_thoughts_out_of_answers_and_choices_do_not_think(think
 
 
 def test_thoughts_are_a_column_only_when_asked_for(run, write_parquet, results, monkeypatch) -> None:
-    from dataclasses import replace
 
     from pipeline.engines.scripted import ScriptedEngine
 
@@ -86,7 +85,7 @@ def test_thoughts_are_a_column_only_when_asked_for(run, write_parquet, results, 
 
     def thinking(self, request):
         key, completion = before(self, request)
-        return key, replace(completion, reasoning="Hm.", reasoning_tokens=2)
+        return key, completion._replace(reasoning="Hm.", reasoning_tokens=2)
 
     monkeypatch.setattr(ScriptedEngine, "_answer", thinking)
     file = write_parquet({"text": ["a", None]})

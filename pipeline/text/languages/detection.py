@@ -10,6 +10,8 @@ from pipeline.text.spans import without_spans
 
 _SAMPLE_CHARS = 600
 _MIN_CONFIDENCE = 0.2
+_DIGITS = 6
+"""Beyond these, lingua adds up in another order every time, and equal runs would write other bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ def likeliest(sample: str) -> Detected:
     if not shares:
         return _UNKNOWN
     language, confidence = max(shares.items(), key=lambda item: item[1])
-    return Detected(language, min(confidence, 1.0)) if confidence >= _MIN_CONFIDENCE else _UNKNOWN
+    certain = min(round(confidence, _DIGITS), 1.0)
+    return Detected(language, certain) if confidence >= _MIN_CONFIDENCE else _UNKNOWN
 
 
 def take_sample(text: str) -> str:

@@ -55,7 +55,7 @@ class TwoModels(ScriptedEngine):
         self.sent[model] += 1
         label, p = guess(text) if model == "scripted-small" else (truth(text), 0.9)
         logprobs = tuple(math.log(p if one == label else (1 - p) / 3) for one in LABELS)
-        return key, completion.__class__(**{**vars(completion), "text": label, "label_logprobs": logprobs})
+        return key, completion._replace(text=label, label_logprobs=logprobs)
 
 
 @pytest.fixture(autouse=True)
