@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from pipeline.decoding import Decoding, describe
-from pipeline.prompts import BLOCK_TOKENS, Border, Pad, Parts, Segment, Text, plain, shape_of
-from pipeline.rendering import Frame, texts_of
+from pipeline.prompts import BLOCK_TOKENS, Border, Pad, Parts, Segment, Text, plain, shape_of, texts_of
+from pipeline.rendering import Frame
 
 HEAD_BYTES = 8
 

@@ -7,8 +7,7 @@ share.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -69,22 +68,28 @@ def shape_of(segments: Sequence[Segment]) -> Parts:
     return tuple([None if isinstance(part, Text) else part for part in segments])
 
 
+def texts_of(segments: Sequence[Segment]) -> tuple[Text, ...]:
+    """The row texts among them."""
+    return tuple([segment for segment in segments if isinstance(segment, Text)])
+
+
 @dataclass(frozen=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Attributes:
+        shape: what it has in common with the same turn of other rows: the role, and the constants around row text.
+        texts: the row texts in it.
+    """
 
     role: str
     content: tuple[Segment, ...]
+    shape: tuple[str, Parts] = field(init=False, repr=False, compare=False)
+    texts: tuple[Text, ...] = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def shape(self) -> tuple[str, Parts]:
-        """What it has in common with the same turn of other rows: the role, and the constants around row text."""
-        return self.role, shape_of(self.content)
-
-    @cached_property
-    def texts(self) -> tuple[Text, ...]:
-        """The row texts in it."""
-        return tuple([part for part in self.content if isinstance(part, Text)])
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", (self.role, shape_of(self.content)))
+        object.__setattr__(self, "texts", texts_of(self.content))
 
 
 @dataclass(frozen=True, slots=True)

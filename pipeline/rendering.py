@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from pipeline.errors import UsageError
-from pipeline.prompts import Bare, Border, Pad, Parts, Prompt, Segment, Text, shape_of
+from pipeline.prompts import Bare, Border, Pad, Parts, Prompt, Segment, Text, shape_of, texts_of
 
 
 class ChatTemplate(Protocol):
@@ -89,11 +89,6 @@ class PromptRenderer:
                 )
             parts += [before, part]
         return Frame(tuple(part for part in (*parts, rendered) if part != ""))
-
-
-def texts_of(segments: Sequence[Segment]) -> tuple[Text, ...]:
-    """The row texts among them."""
-    return tuple([segment for segment in segments if isinstance(segment, Text)])
 
 
 def _new_mark(marks: list[tuple[str, Border | Pad | None]], part: Border | Pad | None) -> str:

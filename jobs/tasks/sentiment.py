@@ -52,6 +52,7 @@ _EXAMPLES: tuple[tuple[str, Label], ...] = (
     ("Warm, funny and beautifully acted.", "positive"),
     ("Great camera, terrible menus.", "mixed"),
 )
+_REVIEW = Border("Review:")
 _BARE_EXAMPLES = tuple(_EXAMPLES[i] for i in (0, 2, 1, 3))
 """A small model that only continues the text does better with four examples than with eight."""
 
@@ -212,8 +213,8 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
         """A conversation with an instruction and examples, or the examples alone for the model to go on with."""
         text = Text(f" {record.text}")
         if self.form == "bare":
-            return Bare((self._bare_examples, Border("Review:"), text, "\nSentiment:"))
-        return Chat((*self._turns, Message("user", (Border("Review:"), text))))
+            return Bare((self._bare_examples, _REVIEW, text, "\nSentiment:"))
+        return Chat((*self._turns, Message("user", (_REVIEW, text))))
 
     def decoding(self, record: TextRecord) -> Choice:
         """One token among the labels'."""

@@ -5,6 +5,7 @@ It is imported once it is needed, for that takes seconds.
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +15,9 @@ from pipeline.decoding import Choice, Decoding, FreeText, Json
 from pipeline.elements import Completion, Failure, Request
 from pipeline.engines.base import Answered, EngineNeeds
 from pipeline.engines.lora import refuse_changed
-from pipeline.engines.vllm_settings import SPEED_ARGUMENTS, make_ready, vllm_version
+from pipeline.engines.vllm_settings import SPEED_ARGUMENTS, is_on_cpu, make_ready, vllm_version
 from pipeline.errors import EngineDied, RunError, UsageError, one_line
+from pipeline.memory import no_collections
 from pipeline.tokens import ModelTokenizer, encode_all, load_tokenizer
 from schemas.envelope import ErrorClass
 
@@ -217,7 +219,9 @@ class VllmEngine:
         engine, self._engine = self._engine, None
         self._in_flight.clear()
         if engine is not None:
-            engine.engine_core.shutdown()  # collects garbage itself, which takes half a second each time
+            # On a CPU weights and cache go with their last reference.
+            with no_collections() if is_on_cpu() else nullcontext():
+                engine.engine_core.shutdown()
 
 
 def reasoning_parser(needs: EngineNeeds) -> Any:

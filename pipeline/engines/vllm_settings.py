@@ -81,12 +81,17 @@ def compile_as_asked(arguments: Mapping[str, Any], on_cpu: bool) -> None:
     compiler.set_stance("force_eager" if on_cpu and arguments["enforce_eager"] else "default")
 
 
+def is_on_cpu() -> bool:
+    """Whether vLLM computes on the CPU here."""
+    from vllm.platforms import current_platform
+
+    return bool(current_platform.is_cpu())
+
+
 def make_ready(needs: EngineNeeds) -> dict[str, Any]:
     """Prepare this process for vLLM on the device that it finds, and say its arguments for a job there."""
     prepare_environment()
-    from vllm.platforms import current_platform
-
-    on_cpu = current_platform.is_cpu()
+    on_cpu = is_on_cpu()
     arguments = engine_arguments(needs, on_cpu)
     compile_as_asked(arguments, on_cpu)
     return arguments

@@ -2,6 +2,7 @@
 
 import json
 import math
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -44,7 +45,14 @@ def engine(request: pytest.FixtureRequest, model: Model, tmp_path_factory: pytes
             yield from _opened(_server_spec(model, server.url))
     else:
         arguments = {"kv_cache_memory_bytes": 256 << 20, "max_num_seqs": 4}
-        yield from _opened(VllmSpec(EngineNeeds("run", CONTEXT_TOKENS, str(model.folder), arguments=arguments)))
+        spec = VllmSpec(EngineNeeds("run", CONTEXT_TOKENS, str(model.folder), arguments=arguments))
+        for engine in _opened(spec):
+            weights = weakref.ref(
+                engine._engine.engine_core.engine_core.model_executor.driver_worker.worker.get_model()
+            )
+            yield engine
+            del engine
+        assert weights() is None  # though nothing has looked for garbage
 
 
 def _server_spec(model: Model, url: str) -> ServerSpec:

@@ -4,7 +4,7 @@ import gc
 import weakref
 from contextlib import suppress
 
-from pipeline.memory import few_collections
+from pipeline.memory import few_collections, no_collections
 
 
 class Node:
@@ -27,3 +27,13 @@ def test_a_cycle_is_found_between_waves() -> None:
         gone = weakref.ref(Node())
         gc.collect()
         assert gone() is None
+
+
+def test_nobody_collects_meanwhile_and_everybody_afterwards() -> None:
+    with suppress(RuntimeError), no_collections():
+        gone = weakref.ref(Node())
+        assert gc.collect() == 0
+        assert gone() is not None
+        raise RuntimeError
+    gc.collect()
+    assert gone() is None

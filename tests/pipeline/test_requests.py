@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from jobs.tasks.sentiment import Sentiment, SentimentOptions
 from pipeline.elements import Row, RowRef
 from pipeline.errors import RowError
-from pipeline.prompts import BLOCK_TOKENS, Border, Segment, Text, shape_of
-from pipeline.rendering import Frame, texts_of
+from pipeline.prompts import BLOCK_TOKENS, Border, Segment, Text, shape_of, texts_of
+from pipeline.rendering import Frame
 from pipeline.requests import PromptFitter
 from pipeline.tokens import BytesTokenizer, encode_all
 from pipeline.validation import validate_row
