@@ -1,43 +1,143 @@
 """How much of the bare engine's speed a job keeps, on the same prompts, decoding and settings, in interleaved pairs.
 
-Each pair runs one whole job (fresh store, one try for each answer) and one bare `LLM.generate` over the prompts that it
-rendered. The figure is requests/s without engine start, job over bare; to shut the engine down, a second in which vLLM
-collects garbage, is part of both. The texts are unique; generation is asked for texts of very different lengths.
+Two processes with an engine each, which is started once, take turns: one runs whole jobs (a fresh store, one try for
+each answer), the other one bare `LLM.generate` over the prompts that such a job renders. Every pair has rows of its
+own, all different; generation is asked for texts of very different lengths. The figure is requests/s from the first row
+read to the last one written, job over bare; what it takes to start and to end an engine is in neither.
 
-    python benchmarks/engine_efficiency.py --model smollm2-135m --task sentiment --rows 1000 --pairs 5
+    python benchmarks/engine_efficiency.py --model smollm2-135m --task sentiment --rows 1000 --pairs 10
 """
 
 import argparse
+import json
+import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from asked import compare, job, job_config, requests_of
-from measure import Figures
+import pyarrow.parquet as pq
+from asked import TASK_OPTIONS, add_engine_args, as_flags, job, job_config, requests_of, write_input
+from measure import Figures, answering, interleaved, report
+
+_HERE = Path(__file__).resolve()
+_CONTEXT_TOKENS = 2048
+"""Enough for all rows, so that one engine will do."""
+_WARM_UP = 64
 
 
-def _bare(args: argparse.Namespace, folder: Path) -> Figures:
+def main() -> None:
+    """Let the sides take turns and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--task", default="sentiment", choices=list(TASK_OPTIONS))
+    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--pairs", type=int, default=10)
+    add_engine_args(parser)
+    parser.add_argument("--one", choices=list(_SIDES), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        _answer(_SIDES[args.one](args))
+        return
+    same = ("--model", args.model, "--task", args.task, *as_flags(args.engine_arg))
+    with (
+        TemporaryDirectory() as folder,
+        answering(_HERE, "--one", "job", *same) as ask_job,
+        answering(_HERE, "--one", "bare", *same) as ask_bare,
+    ):
+        warm_up, *files = _inputs(Path(folder), args.task, args.rows, args.pairs)
+        ask = {"job": ask_job, "bare": ask_bare}
+        for side in ask.values():
+            side(warm_up)
+        rest = {side: iter(files) for side in ask}
+        pairs = interleaved(list(ask), args.pairs, lambda side: ask[side](next(rest[side])))
+    series = {f"{side} requests/s": [pair[side]["requests_per_second"] for pair in pairs] for side in ask}
+    job_series, bare_series = series.values()
+    series["job / bare"] = [one / other for one, other in zip(job_series, bare_series, strict=True)]
+    title = f"{args.task}, {args.model}, {args.rows} unique rows, {args.pairs} interleaved pairs, engines kept"
+    report(_HERE, title, series, model=args.model, task=args.task, rows=args.rows, engine_args=args.engine_arg)
+
+
+def _inputs(folder: Path, task: str, num_rows: int, num_pairs: int) -> list[Path]:
+    """A few rows to warm up with, then the rows of each pair."""
+    rows = pq.read_table(write_input(folder / "all.parquet", task, _WARM_UP + num_rows * num_pairs))
+    if rows.num_rows < _WARM_UP + num_rows * num_pairs:
+        raise SystemExit(f"there are {rows.num_rows:,} different rows; ask for fewer, or for fewer pairs")
+    parts = [rows.slice(0, _WARM_UP), *(rows.slice(_WARM_UP + i * num_rows, num_rows) for i in range(num_pairs))]
+    files = [folder / f"in-{number}.parquet" for number in range(len(parts))]
+    for part, file in zip(parts, files, strict=True):
+        pq.write_table(part, file)
+    return files
+
+
+def _answer(measure: Callable[[Path, Path], Figures]) -> None:
+    """Measure on each input that is named on a line of standard input."""
+    for line in sys.stdin:
+        with TemporaryDirectory() as folder:
+            print(json.dumps(measure(Path(line.strip()), Path(folder))), flush=True)
+
+
+def _job_side(args: argparse.Namespace) -> Callable[[Path, Path], Figures]:
+    """Whole jobs, on an engine that stays from one to the next."""
+    from pipeline.engines.base import EngineNeeds
+    from pipeline.engines.vllm_engine import VllmEngine, VllmSpec
+
+    engines: list[VllmEngine] = []
+
+    def open_once(spec: VllmSpec) -> VllmEngine:
+        if not engines:
+            engines.append(VllmEngine(spec.needs))
+        _take_needs(engines[0], spec.needs)
+        return engines[0]
+
+    def _take_needs(engine: Any, needs: EngineNeeds) -> None:
+        engine._needs = needs  # of them, the run's name is another every time
+
+    for patched, name, value in ((VllmSpec, "open", open_once), (VllmEngine, "close", lambda engine: None)):
+        setattr(patched, name, value)
+    return partial(_job, args)
+
+
+def _job(args: argparse.Namespace, file: Path, folder: Path) -> Figures:
+    args.input = file
+    return job(args, folder, context_tokens=_CONTEXT_TOKENS)
+
+
+def _bare_side(args: argparse.Namespace) -> Callable[[Path, Path], Figures]:
     """One `LLM.generate` over the same token ids."""
     from jobs.prepare import prepare
     from pipeline.engines.vllm_engine import sampling_params
     from pipeline.engines.vllm_settings import make_ready
     from pipeline.tokens import encode_all
 
-    plan = prepare(job_config(args, folder), "bare", folder, lambda message: None).plan
-    requests, encoder = requests_of(plan), plan.rules.encoder()
-    prompts = [{"prompt_token_ids": encode_all(encoder, request.segments)} for request in requests]
-    arguments = make_ready(plan.engine.needs)
-    from vllm import LLM
+    engines: list[Any] = []
 
-    llm = LLM(**arguments)
-    params = {r.decoding: sampling_params(r.decoding, encoder) for r in requests}
-    started = time.monotonic()
-    outputs = llm.generate(prompts, [params[r.decoding] for r in requests], use_tqdm=False)
-    llm.llm_engine.engine_core.shutdown()
-    return {"requests_per_second": len(outputs) / (time.monotonic() - started)}
+    def measure(file: Path, folder: Path) -> Figures:
+        args.input = file
+        config = job_config(args, folder, context_tokens=_CONTEXT_TOKENS)
+        plan = prepare(config, "bare", folder, lambda message: None).plan
+        requests, encoder = requests_of(plan), plan.rules.encoder()
+        prompts = [{"prompt_token_ids": encode_all(encoder, request.segments)} for request in requests]
+        arguments = make_ready(plan.engine.needs)
+        from vllm import LLM
+
+        if not engines:
+            engines.append(LLM(**arguments))
+        params = {r.decoding: sampling_params(r.decoding, encoder) for r in requests}
+        started = time.monotonic()
+        outputs = engines[0].generate(prompts, [params[r.decoding] for r in requests], use_tqdm=False)
+        return {"requests_per_second": len(outputs) / (time.monotonic() - started)}
+
+    return measure
 
 
-_SIDES = {"job": job, "bare": _bare}
+_SIDES: dict[str, Callable[[argparse.Namespace], Callable[[Path, Path], Figures]]] = {
+    "job": _job_side,
+    "bare": _bare_side,
+}
 
 
 if __name__ == "__main__":
-    compare(Path(__file__).resolve(), __doc__, _SIDES, num_rows=1000, num_pairs=5)
+    main()

@@ -8,7 +8,8 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,23 @@ def in_a_process(file: Path, *arguments: object) -> Figures:
         raise SystemExit(done.stderr)
     figures: Figures = json.loads(done.stdout.splitlines()[-1])
     return figures
+
+
+@contextmanager
+def answering(file: Path, *arguments: object) -> Iterator[Callable[[object], Figures]]:
+    """A benchmark's file in a process that stays: it reads what to measure, a line each, and prints figures as JSON."""
+    command = [sys.executable, str(file), *map(str, arguments)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def measure(what: object) -> Figures:
+            print(what, file=process.stdin, flush=True)
+            for line in process.stdout or ():
+                if line.startswith('{"'):
+                    figures: Figures = json.loads(line)
+                    return figures
+            raise SystemExit(f"{file.name} {' '.join(map(str, arguments))} ended without an answer")
+
+        yield measure
 
 
 def report(file: Path, title: str, series: Mapping[str, Sequence[float]], **more: Any) -> None:
