@@ -106,7 +106,7 @@ def _job(args: argparse.Namespace, file: Path, folder: Path) -> Figures:
 
 
 def _bare_side(args: argparse.Namespace) -> Callable[[Path, Path], Figures]:
-    """One `LLM.generate` over the same token ids."""
+    """One `LLM.generate` over the same prompts, which are tokenised in that time: constants once, as in a job."""
     from jobs.prepare import prepare
     from pipeline.engines.vllm_engine import sampling_params
     from pipeline.engines.vllm_settings import make_ready
@@ -119,7 +119,6 @@ def _bare_side(args: argparse.Namespace) -> Callable[[Path, Path], Figures]:
         config = job_config(args, folder, context_tokens=_CONTEXT_TOKENS)
         plan = prepare(config, "bare", folder, lambda message: None).plan
         requests, encoder = requests_of(plan), plan.rules.encoder()
-        prompts = [{"prompt_token_ids": encode_all(encoder, request.segments)} for request in requests]
         arguments = make_ready(plan.engine.needs)
         from vllm import LLM
 
@@ -127,6 +126,7 @@ def _bare_side(args: argparse.Namespace) -> Callable[[Path, Path], Figures]:
             engines.append(LLM(**arguments))
         params = {r.decoding: sampling_params(r.decoding, encoder) for r in requests}
         started = time.monotonic()
+        prompts = [{"prompt_token_ids": encode_all(encoder, request.segments)} for request in requests]
         outputs = engines[0].generate(prompts, [params[r.decoding] for r in requests], use_tqdm=False)
         return {"requests_per_second": len(outputs) / (time.monotonic() - started)}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from pipeline.beam_findings import keep_what_beam_finds
 from pipeline.block_coder import register_block_coder
 from pipeline.budget import NO_BUDGET, Budget
 from pipeline.cascade import UNSURE, KeepSureAnswers, Level
@@ -96,6 +97,7 @@ class Plan:
 
 def build_flow(p: beam.Pipeline, plan: Plan) -> None:
     """Wire the steps of a run into a pipeline."""
+    keep_what_beam_finds()
     register_block_coder()
     rows = p | "ReadRows" >> ReadRows(
         plan.parts, plan.columns, plan.partition, plan.redaction, are_spread=plan.processes > 1

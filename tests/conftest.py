@@ -18,8 +18,8 @@ from hypothesis import settings
 from jobs.config import JobConfig
 from jobs.run import run_job
 from jobs.terminal import Terminal
+from pipeline.beam_findings import keep_what_beam_finds
 from schemas.manifest import Manifest
-from tests.quick_beam import keep_what_beam_finds
 
 keep_what_beam_finds()
 settings.register_profile("textmill", deadline=None)  # machines are noisy, and a test is not a stopwatch
