@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +47,16 @@ def answering(file: Path, *arguments: object) -> Iterator[Callable[[object], Fig
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
         def measure(what: object) -> Figures:
-            print(what, file=process.stdin, flush=True)
-            for line in process.stdout or ():
-                if line.startswith('{"'):
-                    figures: Figures = json.loads(line)
-                    return figures
+            with suppress(BrokenPipeError):
+                print(what, file=process.stdin, flush=True)
+                for line in process.stdout or ():
+                    if line.startswith('{"'):
+                        figures: Figures = json.loads(line)
+                        return figures
             raise SystemExit(f"{file.name} {' '.join(map(str, arguments))} ended without an answer")
 
         yield measure
+        process.communicate()
 
 
 def report(file: Path, title: str, series: Mapping[str, Sequence[float]], **more: Any) -> None:

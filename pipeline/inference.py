@@ -188,6 +188,7 @@ class Complete(beam.DoFn):
                 yield answered
 
     def _take(self) -> Lease:
+        self._count_sent()  # now, for it may take a minute, and who watches is told that the engine starts
         try:
             self._lease = _holder.take(self._spec)
         except RunError as error:
@@ -201,8 +202,8 @@ class Complete(beam.DoFn):
 
     def _collect(self, engine: Engine) -> Block[Pending]:
         """What the engine has answered after a step of its work, perhaps nothing."""
-        lifetime.check_stop()
         self._count_sent()
+        lifetime.check_stop()
         started = time.monotonic()
         try:
             answers = engine.collect()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 _YOUNG, _YOUNG_ROUNDS, _NEVER = 50_000, 20, 1_000_000
 _MIDDLE_AGED = 1
+_COLLECT = gc.collect
 
 
 @contextmanager
@@ -14,11 +15,11 @@ def no_collections() -> Iterator[None]:
 
     vLLM looks through all modules twice when it shuts down, half a second each time, also where the process ends next.
     """
-    collect, gc.collect = gc.collect, _find_nothing
+    gc.collect = _find_nothing
     try:
         yield
     finally:
-        gc.collect = collect
+        gc.collect = _COLLECT
 
 
 def _find_nothing(generation: int = 2) -> int:

@@ -60,7 +60,7 @@ Columns = _Same | _Tuples | _Dicts | _Values
 
 
 def to_columns(items: Sequence[Any]) -> Columns:
-    """The items by columns, which pickle small and fast; what is one object stays one."""
+    """The items by columns, which pickle small and fast; what all have in common stays one object."""
     first = items[0] if items else None
     if _are(first, items):
         return _Same(first)

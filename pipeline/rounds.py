@@ -116,13 +116,13 @@ class AskQuestions(beam.DoFn):
         self._gathered = 0
 
     def process(self, cases: Block[Case]) -> Iterator[Any]:
-        asking, done = self._ask(cases)
+        asking, done, num_new = self._ask(cases)
         for one in asking:
             bucket = int.from_bytes(one[0].fingerprint[:HEAD_BYTES], "big") % self._num_buckets
             self._buckets.setdefault(bucket, Block()).append(one)
         self._gathered += len(asking)
         if done:
-            metrics.count_rows_done(sum(not case.answers for case in done) if self._settles else 0)
+            metrics.count_rows_done(num_new if self._settles else 0)
             yield beam.pvalue.TaggedOutput(DONE, done)
         if self._gathered >= _GATHERED:
             yield from self._flush()
@@ -134,10 +134,11 @@ class AskQuestions(beam.DoFn):
         buckets, self._buckets, self._gathered = self._buckets, {}, 0
         yield from buckets.items()
 
-    def _ask(self, cases: Sequence[Case]) -> tuple[list[Asking], Block[Case]]:
-        """What the cases ask next, and those that ask nothing, with what has failed meanwhile."""
+    def _ask(self, cases: Sequence[Case]) -> tuple[list[Asking], Block[Case], int]:
+        """What the cases ask next; those that ask nothing, with what has failed meanwhile; how many never asked."""
         asking: list[Asking] = []
         done: Block[Case] = Block()
+        num_new, failed_at_once = 0, set[RowRef]()
         while cases:
             asked = [(case, self._task.ask(case.record, case.answers)) for case in cases]
             found = self._prompter.requests([(one, case.adapter) for case, questions in asked for one in questions])
@@ -146,11 +147,14 @@ class AskQuestions(beam.DoFn):
             for case, questions in asked:
                 if not questions:
                     done.append(case)
+                    num_new += not case.answers or case.ref in failed_at_once
                 elif new := _askings(case, outcomes := list(zip(questions, rest, strict=False))):
                     asking += new
                 else:
+                    if not case.answers:
+                        failed_at_once.add(case.ref)
                     cases.append(case._replace(answers={**case.answers, **_failures(outcomes)}))
-        return asking, done
+        return asking, done, num_new
 
 
 def _askings(case: Case, outcomes: Sequence[tuple[Question, Asked | RowError]]) -> list[Asking]:

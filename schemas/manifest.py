@@ -85,7 +85,8 @@ class Counts(_Part):
 
     `unique` counts different requests (fingerprints), of which `reused` were answered from the completion store and
     `sent` went to the engine; `follow_ups` of them were asked in later rounds: second tries, ways back.
-    `guarded` counts the questions, each time that a row asked one, whose text had orders to the model left out.
+    `guarded` counts the questions that were asked, each time that a row asked one, whose text had orders to the model
+    left out.
     """
 
     rows: int = 0

@@ -78,7 +78,6 @@ def test_the_engine_keeps_thoughts_out_of_answers_and_choices_do_not_think(think
 
 
 def test_thoughts_are_a_column_only_when_asked_for(run, write_parquet, results, monkeypatch) -> None:
-
     from pipeline.engines.scripted import ScriptedEngine
 
     before = ScriptedEngine._answer

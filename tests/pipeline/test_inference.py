@@ -62,6 +62,19 @@ def test_what_has_its_answer_passes_and_is_not_sent() -> None:
     step.teardown()
 
 
+def test_who_watches_can_tell_that_an_engine_is_starting() -> None:
+    class Spec(ScriptedSpec):
+        def open(self) -> ScriptedEngine:
+            seen.append(metrics.own()[metrics.SENT])
+            return super().open()
+
+    seen: list[int] = []
+    metrics.reset_board()
+    _drive(Complete(Spec(NEEDS)), [list(range(10))])
+    assert seen == [1]
+    assert metrics.own()[metrics.SENT] == 10
+
+
 def test_a_row_that_fails_fails_alone() -> None:
     def script(request: Request) -> str:
         if request.segments == (Text("3"),):

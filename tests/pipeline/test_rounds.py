@@ -9,6 +9,7 @@ import pytest
 
 import pipeline.engines.scripted
 from jobs.tasks import find_task
+from pipeline import metrics
 from pipeline.contract import CHECKS, with_example_options
 from pipeline.decoding import Choice, Json
 from pipeline.elements import Request
@@ -146,6 +147,7 @@ def test_a_prompt_that_does_not_fit_fails_its_question_only(script, run, write_p
     run(write_parquet({"text": ["x" * 5000, "fine"]}), task=TOY, context_tokens=600, on_too_long="fail")
     rows = results().to_pylist()
     assert [row["error"] and row["error"]["class"] for row in rows] == ["prompt_too_long"] * 2 + [None] * 2
+    assert metrics.rows_done(metrics.board()) == 2
 
 
 def test_the_toy_keeps_the_contract() -> None:
