@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -72,13 +72,7 @@ def compare(
         num_rows, num_pairs: unless told otherwise.
         agreement: what the answers of the last pair have in common; sides keep them beside the input.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--task", default="sentiment", choices=list(TASK_OPTIONS))
-    parser.add_argument("--rows", type=int, default=num_rows)
-    parser.add_argument("--pairs", type=int, default=num_pairs)
-    add_engine_args(parser)
-    parser.add_argument("--one", choices=list(sides), help=argparse.SUPPRESS)
+    parser = parser_of(description, list(sides), num_rows, num_pairs)
     parser.add_argument("--input", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     with TemporaryDirectory() as folder:
@@ -89,11 +83,38 @@ def compare(
         same = ("--model", args.model, "--task", args.task, "--input", rows, *as_flags(args.engine_arg))
         pairs = interleaved(list(sides), args.pairs, lambda side: in_a_process(file, "--one", side, *same))
         agreed = agreement(Path(folder))
-    series = {f"{side} requests/s": [pair[side]["requests_per_second"] for pair in pairs] for side in sides}
+    report_pairs(file, args, pairs, "engine start apart", agreed)
+
+
+def parser_of(description: str | None, sides: Sequence[str], num_rows: int, num_pairs: int) -> argparse.ArgumentParser:
+    """The command line of such a benchmark; `--one` is a side, for the process that measures just that.
+
+    Args:
+        num_rows, num_pairs: unless told otherwise.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--task", default="sentiment", choices=list(TASK_OPTIONS))
+    parser.add_argument("--rows", type=int, default=num_rows)
+    parser.add_argument("--pairs", type=int, default=num_pairs)
+    add_engine_args(parser)
+    parser.add_argument("--one", choices=sides, help=argparse.SUPPRESS)
+    return parser
+
+
+def report_pairs(
+    file: Path, args: argparse.Namespace, pairs: Sequence[Mapping[str, Figures]], engines: str, more: Figures
+) -> None:
+    """Its table: requests/s of both sides, those of the first over the second's, and what else was found.
+
+    Args:
+        engines: what is said of their start.
+    """
+    series = {f"{side} requests/s": [pair[side]["requests_per_second"] for pair in pairs] for side in pairs[0]}
     first, second = series.values()
-    series[" / ".join(sides)] = [one / other for one, other in zip(first, second, strict=True)]
-    series |= {name: [value] for name, value in agreed.items()}
-    title = f"{args.task}, {args.model}, {args.rows} unique rows, {args.pairs} interleaved pairs, engine start apart"
+    series[" / ".join(pairs[0])] = [one / other for one, other in zip(first, second, strict=True)]
+    series |= {name: [value] for name, value in more.items()}
+    title = f"{args.task}, {args.model}, {args.rows} unique rows, {args.pairs} interleaved pairs, {engines}"
     report(file, title, series, model=args.model, task=args.task, rows=args.rows, engine_args=args.engine_arg)
 
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from asked import TASK_OPTIONS, add_engine_args, as_flags, job, job_config, requests_of, write_input
-from measure import Figures, answering, interleaved, report
+from asked import as_flags, job, job_config, parser_of, report_pairs, requests_of, write_input
+from measure import Figures, answering, interleaved
 
 _HERE = Path(__file__).resolve()
 _CONTEXT_TOKENS = 2048
@@ -31,14 +31,7 @@ _WARM_UP = 64
 
 def main() -> None:
     """Let the sides take turns and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--task", default="sentiment", choices=list(TASK_OPTIONS))
-    parser.add_argument("--rows", type=int, default=1000)
-    parser.add_argument("--pairs", type=int, default=10)
-    add_engine_args(parser)
-    parser.add_argument("--one", choices=list(_SIDES), help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser_of(__doc__, list(_SIDES), num_rows=1000, num_pairs=10).parse_args()
     if args.one:
         _answer(_SIDES[args.one](args))
         return
@@ -54,11 +47,7 @@ def main() -> None:
             side(warm_up)
         rest = {side: iter(files) for side in ask}
         pairs = interleaved(list(ask), args.pairs, lambda side: ask[side](next(rest[side])))
-    series = {f"{side} requests/s": [pair[side]["requests_per_second"] for pair in pairs] for side in ask}
-    job_series, bare_series = series.values()
-    series["job / bare"] = [one / other for one, other in zip(job_series, bare_series, strict=True)]
-    title = f"{args.task}, {args.model}, {args.rows} unique rows, {args.pairs} interleaved pairs, engines kept"
-    report(_HERE, title, series, model=args.model, task=args.task, rows=args.rows, engine_args=args.engine_arg)
+    report_pairs(_HERE, args, pairs, "engines kept", {})
 
 
 def _inputs(folder: Path, task: str, num_rows: int, num_pairs: int) -> list[Path]:
@@ -84,19 +73,15 @@ def _answer(measure: Callable[[Path, Path], Figures]) -> None:
 
 def _job_side(args: argparse.Namespace) -> Callable[[Path, Path], Figures]:
     """Whole jobs, on an engine that stays from one to the next."""
-    from pipeline.engines.base import EngineNeeds
     from pipeline.engines.vllm_engine import VllmEngine, VllmSpec
 
-    engines: list[VllmEngine] = []
+    engines: list[Any] = []
 
-    def open_once(spec: VllmSpec) -> VllmEngine:
+    def open_once(spec: VllmSpec) -> Any:
         if not engines:
             engines.append(VllmEngine(spec.needs))
-        _take_needs(engines[0], spec.needs)
+        engines[0]._needs = spec.needs  # the run's name is another every time
         return engines[0]
-
-    def _take_needs(engine: Any, needs: EngineNeeds) -> None:
-        engine._needs = needs  # of them, the run's name is another every time
 
     for patched, name, value in ((VllmSpec, "open", open_once), (VllmEngine, "close", lambda engine: None)):
         setattr(patched, name, value)

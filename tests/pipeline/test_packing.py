@@ -11,6 +11,7 @@ from pipeline.elements import Asker, Block, Case, RowRef
 from pipeline.packing import from_columns, to_columns
 from pipeline.prompts import Text
 from schemas.records import TextRecord
+from tests.counted import Counted
 
 _plain = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.binary(max_size=5)
 _things = st.recursive(
@@ -55,19 +56,11 @@ def test_tuples_of_several_lengths_and_classes_stay_what_they_are() -> None:
     assert back == items
 
 
-class _Counted:
-    times = 0
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        _Counted.times += 1
-        return _Counted, ()
-
-
 def test_what_rows_have_in_common_is_pickled_once() -> None:
-    shared = _Counted()
+    shared = Counted()
     block = Block(((shared, i), {"same": shared, "own": i}) for i in range(100))
     back = _there_and_back(block)
-    assert _Counted.times == 1
+    assert Counted.times == 1
     assert len({id(pair[0]) for pair, _ in back} | {id(row["same"]) for _, row in back}) == 1
 
 
