@@ -24,6 +24,7 @@ TASK_OPTIONS: dict[str, dict[str, Any]] = {
     "generate": {"retry": False, "temperature": 0.0},
 }
 """One try for each answer, so that a job asks just what a bare engine is asked."""
+_WARM_UP = 64
 
 
 def write_input(file: Path, task: str, num_rows: int) -> Path:
@@ -38,6 +39,24 @@ def write_input(file: Path, task: str, num_rows: int) -> Path:
     else:
         pq.write_table(pa.table({"text": unique_reviews(num_rows)}), file)
     return file
+
+
+def write_inputs(folder: Path, task: str, num_rows: int, num_pairs: int) -> list[Path]:
+    """A few rows to warm up with, the longest first, then the rows of each pair: all are different.
+
+    Raises:
+        SystemExit: if there are not so many.
+    """
+    rows = pq.read_table(write_input(folder / "all.parquet", task, _WARM_UP + num_rows * num_pairs))
+    longest = max(range(rows.num_rows), key=[len(str(row)) for row in rows.to_pylist()].__getitem__)
+    rows = pa.concat_tables([rows.slice(longest, 1), rows.slice(0, longest), rows.slice(longest + 1)])
+    if rows.num_rows < _WARM_UP + num_rows * num_pairs:
+        raise SystemExit(f"there are {rows.num_rows:,} different rows; ask for fewer, or for fewer pairs")
+    parts = [rows.slice(0, _WARM_UP), *(rows.slice(_WARM_UP + i * num_rows, num_rows) for i in range(num_pairs))]
+    files = [folder / f"in-{number}.parquet" for number in range(len(parts))]
+    for part, file in zip(parts, files, strict=True):
+        pq.write_table(part, file)
+    return files
 
 
 def questions_of(plan: Plan) -> Iterator[Question]:

@@ -18,15 +18,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from asked import as_flags, job, job_config, parser_of, report_pairs, requests_of, write_input
+from asked import as_flags, job, job_config, parser_of, report_pairs, requests_of, write_inputs
 from measure import Figures, answering, interleaved
 
 _HERE = Path(__file__).resolve()
 _CONTEXT_TOKENS = 2048
 """At most; an engine takes what the longest text needs, which is among the first rows."""
-_WARM_UP = 64
 
 
 def main() -> None:
@@ -41,27 +38,13 @@ def main() -> None:
         answering(_HERE, "--one", "job", *same) as ask_job,
         answering(_HERE, "--one", "bare", *same) as ask_bare,
     ):
-        warm_up, *files = _inputs(Path(folder), args.task, args.rows, args.pairs)
+        warm_up, *files = write_inputs(Path(folder), args.task, args.rows, args.pairs)
         ask = {"job": ask_job, "bare": ask_bare}
         for side in ask.values():
             side(warm_up)
         rest = {side: iter(files) for side in ask}
         pairs = interleaved(list(ask), args.pairs, lambda side: ask[side](next(rest[side])))
     report_pairs(_HERE, args, pairs, "engines kept", {})
-
-
-def _inputs(folder: Path, task: str, num_rows: int, num_pairs: int) -> list[Path]:
-    """A few rows to warm up with, then the rows of each pair."""
-    rows = pq.read_table(write_input(folder / "all.parquet", task, _WARM_UP + num_rows * num_pairs))
-    longest = max(range(rows.num_rows), key=[len(str(row)) for row in rows.to_pylist()].__getitem__)
-    rows = pa.concat_tables([rows.slice(longest, 1), rows.slice(0, longest), rows.slice(longest + 1)])
-    if rows.num_rows < _WARM_UP + num_rows * num_pairs:
-        raise SystemExit(f"there are {rows.num_rows:,} different rows; ask for fewer, or for fewer pairs")
-    parts = [rows.slice(0, _WARM_UP), *(rows.slice(_WARM_UP + i * num_rows, num_rows) for i in range(num_pairs))]
-    files = [folder / f"in-{number}.parquet" for number in range(len(parts))]
-    for part, file in zip(parts, files, strict=True):
-        pq.write_table(part, file)
-    return files
 
 
 def _answer(measure: Callable[[Path, Path], Figures]) -> None:

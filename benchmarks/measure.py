@@ -5,12 +5,14 @@ side once, in an order that turns round from pair to pair, and what counts is th
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 Figures = dict[str, float]
@@ -41,10 +43,17 @@ def in_a_process(file: Path, *arguments: object) -> Figures:
 
 
 @contextmanager
-def answering(file: Path, *arguments: object) -> Iterator[Callable[[object], Figures]]:
-    """A benchmark's file in a process that stays: it reads what to measure, a line each, and prints figures as JSON."""
+def answering(
+    file: Path, *arguments: object, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Callable[[object], Figures]]:
+    """A benchmark's file in a process that stays: it reads what to measure, a line each, and prints figures as JSON.
+
+    Args:
+        environment: what its variables have besides ours.
+    """
     command = [sys.executable, str(file), *map(str, arguments)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    env = {**os.environ, **environment}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
 
         def measure(what: object) -> Figures:
             with suppress(BrokenPipeError):

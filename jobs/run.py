@@ -22,6 +22,7 @@ from jobs.running import Run, running
 from jobs.terminal import Terminal
 from jobs.unchanged import digest_of, unchanged
 from pipeline import lifetime, metrics
+from pipeline.block_coder import handing_over
 from pipeline.cluster.where import Where
 from pipeline.errors import Interrupted, RunError
 from pipeline.flow import Plan, build_flow
@@ -161,8 +162,9 @@ def _run_here(plan: Plan, options: Sequence[str]) -> Counter[str]:
             beams = PipelineOptions(list(options), pipeline_type_check=False)
             pipeline = beam.Pipeline(runner=FnApiRunner(), options=beams)
             build_flow(pipeline, wave)
-            result = pipeline.run()
-            result.wait_until_finish()
+            with handing_over():
+                result = pipeline.run()
+                result.wait_until_finish()
             tally += metrics.totals(result)
             gc.collect()
     return tally

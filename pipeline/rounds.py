@@ -101,8 +101,7 @@ class AskRound(beam.PTransform[Any, Any]):
 class AskQuestions(beam.DoFn):
     """Cases to who asks what. Main output: (bucket, askings); `done`: cases that ask no more.
 
-    Prompts travel: what those of a block have in common, and the text of the row, is pickled once. Those with one head
-    fall into one bucket.
+    Rendered prompts travel, so that none is rendered twice. Those with one head fall into one bucket.
     """
 
     def __init__(self, task: AnyTask, rules: PromptRules, num_buckets: int, settles: bool = True) -> None:

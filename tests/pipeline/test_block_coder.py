@@ -1,11 +1,12 @@
-"""What travels is encoded when it is sent, and not for Beam's metrics."""
+"""What travels is encoded when it is sent, and not for Beam's metrics; in one process it is not encoded at all."""
 
 import apache_beam as beam
+import pytest
 from apache_beam.coders import WindowedValueCoder
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.window import GlobalWindows
 
-from pipeline.block_coder import BlockCoder, register_block_coder
+from pipeline.block_coder import BlockCoder, handing_over, register_block_coder
 from pipeline.elements import Block
 from tests.counted import Counted
 
@@ -26,14 +27,47 @@ def test_the_size_of_a_block_is_estimated_without_encoding_it() -> None:
     assert Counted.times == before
 
 
-def _blocks(number: int) -> list[tuple[int, Block[Counted]]]:
-    return [(number, Block([Counted()]))]
+def test_a_block_that_is_handed_over_is_the_same_one_and_is_taken_once() -> None:
+    coder, block = BlockCoder(), Block([Counted()])
+    before = Counted.times
+    with handing_over():
+        first, second = coder.encode(block), coder.encode(block)
+        assert first != second
+        assert coder.decode(second) is coder.decode(first) is block
+        with pytest.raises(KeyError):
+            coder.decode(first)
+        assert coder.decode(coder.encode("text")) == "text"  # whatever else travels is written down
+    assert Counted.times == before
 
 
-def test_a_pipeline_encodes_a_block_once_for_a_shuffle() -> None:
+def test_nothing_is_handed_over_beyond_the_end_of_a_pipeline() -> None:
+    coder, block = BlockCoder(), Block([Counted()])
+    before = Counted.times
+    with handing_over():
+        left = coder.encode(block)
+    with pytest.raises(KeyError):
+        coder.decode(left)
+    coder.encode(block)
+    assert Counted.times == before + 1
+
+
+def _pickled_by_a_pipeline() -> int:
     register_block_coder()
     before = Counted.times
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         grouped = pipeline | beam.Create(range(5)) | beam.FlatMap(_blocks) | beam.GroupByKey()
         _ = grouped | beam.MapTuple(lambda number, blocks: sum(len(block) for block in blocks))
-    assert Counted.times - before == 5  # into the shuffle; Beam itself does it three times
+    return Counted.times - before
+
+
+def _blocks(number: int) -> list[tuple[int, Block[Counted]]]:
+    return [(number, Block([Counted()]))]
+
+
+def test_a_pipeline_encodes_a_block_once_for_a_shuffle() -> None:
+    assert _pickled_by_a_pipeline() == 5  # into the shuffle; Beam itself does it three times
+
+
+def test_a_pipeline_in_one_process_encodes_no_block() -> None:
+    with handing_over():
+        assert _pickled_by_a_pipeline() == 0

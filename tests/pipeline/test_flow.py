@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.tasks.sentiment import SentimentResult
+from pipeline.elements import Block
 from pipeline.engines.scripted import ScriptedEngine, ScriptedSpec
 from pipeline.errors import RunError, UsageError
 from schemas.manifest import Manifest
@@ -326,3 +328,23 @@ def test_a_run_in_waves_is_the_same_as_in_one_go(
     assert [engine.closed for engine in opened] == [True]
     names = ["id", "text", "label", "score", "status"]
     assert results("waves").select(names).sort_by("id") == results("whole").select(names).sort_by("id")
+
+
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [("sentiment", {"aspect_names": ["price", "size"]}), ("translate", {"to": ["es", "de"], "source": "en"})],
+)
+def test_what_is_handed_over_in_one_process_is_what_is_written_down_for_several(
+    task, options, run, write_parquet, results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_parquet({"text": ["good {name}", "bad", "", "good {name}"]})
+    with monkeypatch.context() as patched:
+        patched.setattr("jobs.run.handing_over", nullcontext)
+        run(file, "written", task=task, options=options, store=str(tmp_path / "one"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Block, "__reduce__", None)
+        run(file, "handed", task=task, options=options, store=str(tmp_path / "two"))
+    written, handed = (results(output).to_pylist() for output in ("written", "handed"))
+    for row in (*written, *handed):
+        row["meta"].pop("run_id")
+    assert handed == written
