@@ -76,7 +76,9 @@ def _briefs(num_rows: int) -> list[Row]:
     """As many variants of our own briefs as it takes, and briefs that are none."""
     rows = own_rows("briefs")
     variants = -(-num_rows // len(rows))
-    hard = [{"id": f"hard: {name}", "topic": text[:400], "facts": [text]} for name, text in HARD_TEXTS.items()]
+    hard: list[Row] = [
+        {"id": f"hard: {name}", "topic": text[:400], "facts": [text]} for name, text in HARD_TEXTS.items()
+    ]
     hard += [{"id": "hard: empty", "topic": "", "facts": []}, {"id": "hard: null", "topic": None, "facts": None}]
     return [{**row, "variants": variants} for row in rows] + [{**dict.fromkeys(rows[0]), **row} for row in hard]
 
@@ -175,14 +177,15 @@ def _audit(job: Job, folder: Path, args: argparse.Namespace) -> Row:
     results = ds.dataset(folder / "out/results").to_table().to_pylist()
     ok = [row for row in results if row["status"] == "ok"]
     lost = {row["id"] for row in rows} ^ {row["id"] for row in results}
-    validator = jsonschema.Draft202012Validator(_schema(manifest))
+    schema = _schema(manifest)
+    validator = jsonschema.Draft202012Validator(schema)
     return {
         "rows": len(rows),
         "results": len(results),
         "rows_lost": len(lost),
         "ok": len(ok),
         "failed": dict(Counter(row["error"]["class"] for row in results if row["status"] != "ok")),
-        "invalid": [row["id"] for row in ok if not validator.is_valid(_answer(row, validator.schema))],
+        "invalid": [row["id"] for row in ok if not validator.is_valid(_answer(row, schema))],
         "checks": {name: [c["passed"], c["failed"]] for name, c in manifest["counts"]["checks"].items()},
         "claims": {name: _claim(ok, name, look) for name, look in (job.claims or {}).items()},
         "seconds": manifest["seconds"]["total"],

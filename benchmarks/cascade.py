@@ -55,7 +55,8 @@ def _seconds(manifest: Manifest) -> float:
 
 def _agreement(one: Path, other: Path) -> float:
     labels = [ds.dataset(folder / RESULTS).to_table(["label"])["label"].to_pylist() for folder in (one, other)]
-    return sum(a == b for a, b in zip(*labels, strict=True)) / max(1, len(labels[0]))
+    agreed: int = sum(a == b for a, b in zip(*labels, strict=True))
+    return agreed / max(1, len(labels[0]))
 
 
 def _print(target: float, run: Manifest, alone: Manifest, agreement: float) -> None:

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -26,7 +27,7 @@ def parallel_sentences(languages: Sequence[str], num_rows: int) -> list[dict[str
 
 
 def _catalogue(wheel: Path, language: str) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if name.endswith(f"/locale/{language}/LC_MESSAGES/django.mo"):
@@ -49,12 +50,12 @@ def unique_reviews(num_rows: int) -> list[str]:
     return texts[:: max(1, len(texts) // max(1, num_rows))][:num_rows]
 
 
-def own_rows(name: str) -> list[dict[str, object]]:
+def own_rows(name: str) -> list[dict[str, Any]]:
     """One of the samples of our own writing."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "own.parquet"
         write_own(name, file)
-        rows: list[dict[str, object]] = pq.read_table(file).to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
     return rows
 
 

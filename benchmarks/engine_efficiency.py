@@ -89,7 +89,8 @@ def _bare_side(args: argparse.Namespace) -> Callable[[Path, Path], Figures]:
         args.input = file
         config = job_config(args, folder, context_tokens=_CONTEXT_TOKENS)
         plan = prepare(config, "bare", folder, lambda message: None).plan
-        requests, encoder = requests_of(plan), plan.rules.encoder()
+        requests = requests_of(plan)
+        encoder: Any = plan.rules.encoder()
         arguments = make_ready(plan.engine.needs)
         from vllm import LLM
 

@@ -112,7 +112,7 @@ def _plan(name: str, folder: Path, file: str) -> Figures:
     found = forecast(_config(name, folder, file), Prices(), lambda message: None)
     prompt, output = found.prompt_tokens, found.output_tokens or NOTHING
     ranges = zip(_FIGURES, (found.sent, prompt, output, prompt.plus(output), found.seconds or NOTHING), strict=True)
-    figures = {}
+    figures: Figures = {}
     for figure, of in ranges:
         figures |= {figure: of.value, f"{figure}, low": of.low, f"{figure}, high": of.high}
     return figures

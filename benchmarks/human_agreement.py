@@ -74,7 +74,7 @@ def _measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def _rated(source: str, num_rows: int, folder: Path) -> Sequence[dict[str, Any]]:
     file = folder / f"{source}.parquet"
     write_reviews(file, (source,), lambda message: print(message, file=sys.stderr))
-    rows = pq.read_table(file).to_pylist()
+    rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
     random.Random(_SHUFFLE).shuffle(rows)  # noqa: S311 - not a secret
     return rows[_FIRST : _FIRST + num_rows]
 

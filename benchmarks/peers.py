@@ -64,7 +64,7 @@ def main() -> None:
         if args.task == "generate" and "json" in sides:
             sides.remove("json")
         file = write_input(Path(name) / "in.parquet", args.task, args.rows)
-        same = ("--model", args.model, "--task", args.task, "--input", file, "--rows", args.rows)
+        same: tuple[object, ...] = ("--model", args.model, "--task", args.task, "--input", file, "--rows", args.rows)
         same += tuple(as_flags(args.engine_arg))
         pairs = interleaved(sides, args.pairs, lambda side: _measure(side, same))
     series: dict[str, list[float]] = {}
@@ -121,7 +121,7 @@ class _Work:
 
     def bodies(self, plan: Any) -> Iterator[tuple[Any, str, dict[str, Any]]]:
         """For each row: the question, the rendered prompt, and how to decode, as the OpenAI API of vLLM has it."""
-        from pipeline.decoding import Choice
+        from pipeline.decoding import Choice, Json
         from pipeline.engines.vllm_engine import label_ids
         from pipeline.prompts import readable
 
@@ -131,7 +131,7 @@ class _Work:
             extra: dict[str, Any] = {"temperature": 0, "max_tokens": decoding.max_tokens}
             if isinstance(decoding, Choice):
                 extra["allowed_token_ids"] = label_ids(decoding, encoder)
-            else:
+            elif isinstance(decoding, Json):
                 extra["structured_outputs"] = {"json": json.loads(decoding.schema)}
             yield question, readable(renderer.render(question.prompt, thinking=False)), extra
 
@@ -189,7 +189,7 @@ def _beam(work: _Work, tuned: bool) -> Figures:
 
     plan = work.plan()
     asked = [(prompt, extra) for _, prompt, extra in work.bodies(plan)]
-    settings = {"max-model-len": str(plan.engine.needs.context_tokens), **work.engine_flags()}
+    settings: dict[str, str | None] = {"max-model-len": str(plan.engine.needs.context_tokens), **work.engine_flags()}
     if tuned:
         os.environ.update(_TUNED_ENVIRONMENT)
         settings |= _TUNED_SETTINGS

@@ -254,7 +254,8 @@ def _filled(sentence: str, values: Values) -> Labelled:
 
 def measure(texts: list[Labelled], show: bool) -> dict[str, dict[str, float]]:
     """Spans, recall and precision by kind."""
-    finder, tally = Finder(), Counter()
+    finder = Finder()
+    tally = Counter[tuple[str, str]]()
     for text, labels in texts:
         found = finder.find(text)
         for kind, start, end in labels:

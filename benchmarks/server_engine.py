@@ -66,7 +66,7 @@ def _share_equal(one: list[str], other: list[str]) -> float:
 
 def _largest(one: pa.ChunkedArray, other: pa.ChunkedArray) -> float:
     both = zip(one.to_pylist(), other.to_pylist(), strict=True)
-    return max(abs(a - b) for a, b in both if a is not None and b is not None)
+    return max(float(abs(a - b)) for a, b in both if a is not None and b is not None)
 
 
 _SIDES = {"server": _server, "here": _here}

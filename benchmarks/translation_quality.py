@@ -62,7 +62,7 @@ def _write_plain(folder: Path, model: str) -> None:
         VllmSpec(EngineNeeds("-", 2048, str(weights))).open(),
     )
     outputs: dict[str, list[str]] = {language: [""] * len(pairs) for language in _LANGUAGES}
-    keys = {}
+    keys: dict[bytes, tuple[str, int]] = {}
     for language, name in _LANGUAGES.items():
         ask = f"Translate from English to {name}. Answer with the translation only.\n\n"
         for i, pair in enumerate(pairs):

@@ -49,7 +49,8 @@ def measure(file: Path, folder: Path, workers: int) -> dict[str, object]:
     output = folder / f"out{workers}"
     command = [sys.executable, "-m", "jobs.cli", "sentiment", str(file), str(output), "--engine", "scripted", "--json"]
     command += ["--store", str(folder / f"store{workers}"), *(["--workers", str(workers)] if workers else [])]
-    started, peaks = time.monotonic(), {}
+    started = time.monotonic()
+    peaks: dict[str, int] = {}
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ) as process:
         watched = psutil.Process(process.pid)
         while process.poll() is None:

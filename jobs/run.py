@@ -24,9 +24,9 @@ from jobs.unchanged import digest_of, unchanged
 from pipeline import lifetime, metrics
 from pipeline.block_coder import handing_over
 from pipeline.cluster.where import Where
+from pipeline.engine_holder import keeping_engine
 from pipeline.errors import Interrupted, RunError
 from pipeline.flow import Plan, build_flow
-from pipeline.inference import keeping_engine
 from pipeline.memory import few_collections
 from pipeline.run_history import entry_of, record, this_host
 from schemas.manifest import Manifest

@@ -1,10 +1,7 @@
 """The step that keeps an engine full."""
 
-import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from operator import attrgetter
 
 import apache_beam as beam
@@ -15,114 +12,11 @@ from pipeline import lifetime, metrics
 from pipeline.budget import NO_BUDGET, Budget, purse_of
 from pipeline.decoding import Choice
 from pipeline.elements import Asker, Block, Completion, Pending, Request
+from pipeline.engine_holder import Lease, holder
 from pipeline.engines.base import Engine, EngineSpec
-from pipeline.engines.supervised import SupervisedEngine
 from pipeline.errors import RunError
 from pipeline.fingerprints import HEAD_BYTES
 from pipeline.prompts import Text
-
-_WAIT_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Lease:
-    """Use of the engine by one step, and the lock that keeps the others out."""
-
-    engine: Engine
-    lock: threading.Lock
-
-
-class EngineHolder:
-    """The one engine of this process, which the rounds of a run use in turn, a bundle at a time.
-
-    It starts with the first request, so a run that has none never starts one, and stays until nobody holds it.
-    """
-
-    def __init__(self) -> None:
-        self._guard, self._use = threading.Lock(), threading.Lock()
-        self._engine: Engine | None = None
-        self._spec: EngineSpec | None = None
-        self._holders: set[object] = set()
-
-    def hold(self) -> object:
-        """A step that may need an engine has been set up; returns what it lets go by."""
-        with self._guard:
-            self._holders.add(hold := object())
-            return hold
-
-    def let_go(self, hold: object) -> None:
-        """A step is torn down; the last one closes the engine. A hold of a run that failed is none any more."""
-        with self._guard:
-            if hold in self._holders:
-                self._holders.remove(hold)
-                if not self._holders:
-                    self.close()
-
-    def take(self, spec: EngineSpec) -> Lease:
-        """Use of the engine, started if need be, until `give_back`; waits while another step uses it.
-
-        Raises:
-            RunError: if it cannot be started.
-        """
-        lock = self._use
-        while not lock.acquire(timeout=_WAIT_SECONDS):
-            lifetime.check_stop()
-            lock = self._use
-        try:
-            lifetime.check_stop()
-            if self._engine is None or self._spec != spec:
-                self._close_engine()
-                self._engine, self._spec = self._start(spec), spec
-            return Lease(self._engine, lock)
-        except BaseException:
-            lock.release()
-            raise
-
-    def give_back(self, lease: Lease) -> None:
-        """End the use of the engine."""
-        lease.lock.release()
-
-    @property
-    def is_in_use(self) -> bool:
-        """Whether a step has the engine."""
-        return self._use.locked()
-
-    def close(self) -> None:
-        """Close the engine, if there is one, and forget who held and used it: a run that fails gives nothing back."""
-        self._use, self._holders = threading.Lock(), set()
-        self._close_engine()
-
-    def _close_engine(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            lifetime.closed(self)
-            engine.close()
-
-    def _start(self, spec: EngineSpec) -> Engine:
-        started = time.monotonic()
-        engine = SupervisedEngine(spec, spec.needs.request_seconds)
-        lifetime.opened(self)
-        metrics.count(metrics.ENGINE_STARTS)
-        metrics.count(metrics.ENGINE_START_US, round(1e6 * (time.monotonic() - started)))
-        return engine
-
-
-_holder = EngineHolder()
-
-
-def engine_is_in_use() -> bool:
-    """Whether a step of this process has the engine just now."""
-    return _holder.is_in_use
-
-
-@contextmanager
-def keeping_engine() -> Iterator[None]:
-    """Keep the engine, once it has started, from one pipeline of this process to the next."""
-    hold = _holder.hold()
-    try:
-        yield
-    finally:
-        _holder.let_go(hold)
 
 
 class Complete(beam.DoFn):
@@ -148,7 +42,7 @@ class Complete(beam.DoFn):
         self._hold: object | None = None
 
     def setup(self) -> None:
-        self._hold = _holder.hold()
+        self._hold = holder.hold()
 
     def start_bundle(self) -> None:
         self._pending = {}
@@ -176,7 +70,7 @@ class Complete(beam.DoFn):
         self._give_back()
         if self._hold is not None:
             hold, self._hold = self._hold, None
-            _holder.let_go(hold)
+            holder.let_go(hold)
 
     def _send(self, pending: Pending, request: Request) -> Iterator[Block[Pending]]:
         self._num_sent += 1
@@ -190,7 +84,7 @@ class Complete(beam.DoFn):
     def _take(self) -> Lease:
         self._count_sent()  # now, for it may take a minute, and who watches is told that the engine starts
         try:
-            self._lease = _holder.take(self._spec)
+            self._lease = holder.take(self._spec)
         except RunError as error:
             raise lifetime.fail(error) from None
         return self._lease
@@ -198,7 +92,7 @@ class Complete(beam.DoFn):
     def _give_back(self) -> None:
         lease, self._lease = self._lease, None
         if lease is not None:
-            _holder.give_back(lease)
+            holder.give_back(lease)
 
     def _collect(self, engine: Engine) -> Block[Pending]:
         """What the engine has answered after a step of its work, perhaps nothing."""

@@ -158,9 +158,13 @@ class AskQuestions(beam.DoFn):
 
 def _askings(case: Case, outcomes: Sequence[tuple[Question, Asked | RowError]]) -> list[Asking]:
     """The requests of a case that could be made, with what became of the others."""
-    found = [(question.name, one) for question, one in outcomes if isinstance(one, Asked)]
-    failures = NO_ANSWERS if len(found) == len(outcomes) else _failures(outcomes)
-    return [(one.request, Asker(case, name, len(found), one.is_cut, failures)) for name, one in found]
+    failures = _failures(outcomes) or NO_ANSWERS
+    num_asked = len(outcomes) - len(failures)
+    return [
+        (one.request, Asker(case, question.name, num_asked, one.is_cut, failures))
+        for question, one in outcomes
+        if isinstance(one, Asked)
+    ]
 
 
 def _failures(outcomes: Iterable[tuple[Question, Asked | RowError]]) -> Answers:
@@ -192,8 +196,12 @@ class LookUpAnswers(beam.DoFn):
 
     def process(self, grouped: tuple[int, Iterable[Block[Asking]]]) -> Iterator[Block[Pending]]:
         asked: dict[bytes, tuple[Request, list[Asker]]] = {}
-        for request, asker in (asking for block in grouped[1] for asking in block):
-            asked.setdefault(request.fingerprint, (request, []))[1].append(asker)
+        for block in grouped[1]:
+            for request, asker in block:
+                if same := asked.get(request.fingerprint):
+                    same[1].append(asker)
+                else:
+                    asked[request.fingerprint] = (request, [asker])
         for key in sorted(asked):  # those that share a head next to each other: the engine computes it once
             self._gathered[key] = asked[key]
         if len(self._gathered) >= _GATHERED:

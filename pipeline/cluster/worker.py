@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pipeline import budget, lifetime
 from pipeline.cluster.reports import keep_reporting, report_now
-from pipeline.inference import engine_is_in_use, keeping_engine
+from pipeline.engine_holder import engine_is_in_use, keeping_engine
 from pipeline.memory import few_collections
 
 _LOG = logging.getLogger(__name__)

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from pipeline import lifetime, metrics
 from pipeline.decoding import Choice, FreeText
 from pipeline.elements import Asker, Block, Case, Completion, Failure, Pending, Request, RowRef, in_blocks
+from pipeline.engine_holder import keeping_engine
 from pipeline.engines.base import EngineNeeds
 from pipeline.engines.scripted import ScriptedEngine, ScriptedSpec
 from pipeline.errors import Interrupted, RowError, RunError
-from pipeline.inference import Complete, keeping_engine, longest_first
+from pipeline.inference import Complete, longest_first
 from pipeline.prompts import Text
 from schemas.envelope import ErrorClass
 from schemas.records import TextRecord
