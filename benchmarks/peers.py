@@ -122,7 +122,7 @@ class _Work:
     def bodies(self, plan: Any) -> Iterator[tuple[Any, str, dict[str, Any]]]:
         """For each row: the question, the rendered prompt, and how to decode, as the OpenAI API of vLLM has it."""
         from pipeline.decoding import Choice, Json
-        from pipeline.engines.vllm_engine import label_ids
+        from pipeline.engines.vllm_engine import LOOP, label_ids
         from pipeline.prompts import readable
 
         renderer, encoder = plan.rules.renderer(), plan.rules.encoder()
@@ -133,6 +133,7 @@ class _Work:
                 extra["allowed_token_ids"] = label_ids(decoding, encoder)
             elif isinstance(decoding, Json):
                 extra["structured_outputs"] = {"json": json.loads(decoding.schema)}
+                extra |= {"repetition_detection": LOOP} if decoding.ends_loops else {}
             yield question, readable(renderer.render(question.prompt, thinking=False)), extra
 
 

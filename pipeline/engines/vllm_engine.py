@@ -21,7 +21,7 @@ from pipeline.memory import no_collections
 from pipeline.tokens import ModelTokenizer, encode_all, load_tokenizer
 from schemas.envelope import ErrorClass
 
-LOOP = (64, 8, 3)
+LOOP = {"max_pattern_size": 64, "min_pattern_size": 8, "min_count": 3}
 """What ends as a loop: 8 to 64 tokens, three times in a row."""
 
 
@@ -77,7 +77,7 @@ def sampling_params(decoding: Decoding, tokenizer: ModelTokenizer, reasoning_tok
         common |= {"temperature": decoding.temperature, "seed": decoding.seed}
         common |= {"frequency_penalty": decoding.frequency_penalty}
         if decoding.ends_loops:
-            common["repetition_detection"] = RepetitionDetectionParams(*LOOP)
+            common["repetition_detection"] = RepetitionDetectionParams(**LOOP)
     match decoding:
         case Choice():
             ids = label_ids(decoding, tokenizer)

@@ -95,9 +95,7 @@ class Protocol:
                 held = {"json": json.loads(decoding.schema)}
                 fields["structured_outputs"] = held
         if decoding.ends_loops:
-            longest, shortest, times = LOOP
-            loop = {"max_pattern_size": longest, "min_pattern_size": shortest, "min_count": times}
-            fields["repetition_detection"] = loop
+            fields["repetition_detection"] = LOOP
         return fields
 
     def _plain_fields(self, decoding: Decoding) -> dict[str, Any]:
