@@ -121,7 +121,7 @@ class _Work:
 
     def bodies(self, plan: Any) -> Iterator[tuple[Any, str, dict[str, Any]]]:
         """For each row: the question, the rendered prompt, and how to decode, as the OpenAI API of vLLM has it."""
-        from pipeline.decoding import Choice, Json
+        from pipeline.decoding import Choice, FreeText, Json
         from pipeline.engines.vllm_engine import LOOP, label_ids
         from pipeline.prompts import readable
 
@@ -129,11 +129,14 @@ class _Work:
         for question in questions_of(plan):
             decoding = question.decoding
             extra: dict[str, Any] = {"temperature": 0, "max_tokens": decoding.max_tokens}
-            if isinstance(decoding, Choice):
-                extra["allowed_token_ids"] = label_ids(decoding, encoder)
-            elif isinstance(decoding, Json):
-                extra["structured_outputs"] = {"json": json.loads(decoding.schema)}
-                extra |= {"repetition_detection": LOOP} if decoding.ends_loops else {}
+            match decoding:
+                case Choice():
+                    extra["allowed_token_ids"] = label_ids(decoding, encoder)
+                case Json():
+                    extra["structured_outputs"] = {"json": json.loads(decoding.schema)}
+                    extra |= {"repetition_detection": LOOP} if decoding.ends_loops else {}
+                case FreeText():
+                    raise SystemExit(f"{self.task} asks for plain text, which the peers are not asked for here")
             yield question, readable(renderer.render(question.prompt, thinking=False)), extra
 
 

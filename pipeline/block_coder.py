@@ -5,7 +5,9 @@ Blocks are few and large, so that is nearly all of them, encoded once more: 1.06
 40,000 rows (median of 5 pairs, the scripted engine).
 
 Where all steps run in one process, a block need not be written down at all: it waits on a shelf, and what Beam carries
-is its number there.
+is its number there. That saves time and costs memory, five times that of what is written down, so the shelf has room
+for so many items only; blocks that find none are written down. A block is taken from the shelf once: what a step yields
+is read by one step, which Beam's in-memory runner calls once for each element.
 """
 
 from collections.abc import Iterator
@@ -19,9 +21,12 @@ from apache_beam.coders import FastPrimitivesCoder
 from apache_beam.coders.coder_impl import CoderImpl, StreamCoderImpl
 
 from pipeline.elements import Block
+from pipeline.errors import RunError
 
 _BLOCK_BYTES = 100_000
 """Of any element, roughly: for Beam's metrics only."""
+_SHELF_ITEMS = 250_000
+"""About 330 MB of short reviews that each ask one question."""
 _WRITTEN, _SHELVED = 0, 1
 
 
@@ -31,21 +36,34 @@ class _Shelf:
     def __init__(self) -> None:
         self._blocks: dict[int, Block[Any]] = {}
         self._numbers = count()
-        self.is_open = False
+        self._num_items = 0
+        self._is_open = False
 
-    def put(self, block: Block[Any]) -> int:
-        """Keep a block; returns the number to take it by."""
+    def open(self) -> None:
+        """Take blocks from now on."""
+        self._is_open = True
+
+    def put(self, block: Block[Any]) -> int | None:
+        """Keep a block; returns the number to take it by, or None if there is no room, or the shelf is not open."""
+        if not self._is_open or self._num_items + len(block) > _SHELF_ITEMS:
+            return None
         number = next(self._numbers)
         self._blocks[number] = block
+        self._num_items += len(block)
         return number
 
     def take(self, number: int) -> Block[Any]:
         """The block, which is not here any more."""
-        return self._blocks.pop(number)
+        block = self._blocks.pop(number)
+        self._num_items -= len(block)
+        return block
 
-    def clear(self) -> None:
-        """Leave nothing here; numbers are not given again."""
+    def close(self) -> int:
+        """Keep nothing any more, and take nothing; returns how many blocks nobody has taken."""
+        left = len(self._blocks)
+        self._is_open, self._num_items = False, 0
         self._blocks.clear()
+        return left
 
 
 _shelf = _Shelf()
@@ -55,14 +73,17 @@ _shelf = _Shelf()
 def handing_over() -> Iterator[None]:
     """Hand blocks over as they are, from step to step: for a pipeline whose steps all run in this process.
 
-    What nobody has taken at the end, because the pipeline failed, is let go.
+    Raises:
+        RunError: if a block was not taken, though nothing failed.
     """
-    _shelf.is_open = True
+    _shelf.open()
     try:
         yield
-    finally:
-        _shelf.is_open = False
-        _shelf.clear()
+    except BaseException:
+        _shelf.close()
+        raise
+    if left := _shelf.close():
+        raise RunError(f"{left} blocks were not taken (a bug in Textmill)")
 
 
 class BlockCoder(FastPrimitivesCoder):
@@ -77,12 +98,13 @@ class _BlockCoderImpl(StreamCoderImpl):
         self._impl = impl
 
     def encode_to_stream(self, value: Any, stream: Any, nested: bool) -> None:
-        if _shelf.is_open and type(value) is Block:
-            stream.write_byte(_SHELVED)
-            stream.write_var_int64(_shelf.put(value))
-        else:
+        number = _shelf.put(value) if type(value) is Block else None
+        if number is None:
             stream.write_byte(_WRITTEN)
             self._impl.encode_to_stream(value, stream, nested)
+        else:
+            stream.write_byte(_SHELVED)
+            stream.write_var_int64(number)
 
     def decode_from_stream(self, stream: Any, nested: bool) -> Any:
         if stream.read_byte() == _SHELVED:

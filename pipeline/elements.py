@@ -1,7 +1,7 @@
 """What travels between the steps: small values that do not change, each one idea, many of them in a block.
 
-What there is one of for each row is a named tuple: it is made and pickled by the million. No dataclass has `slots`:
-frozen classes with slots pickle in Python code, several times slower.
+What there is one of for each row is a named tuple: it is made, and between processes pickled, by the million. No
+dataclass has `slots`: frozen classes with slots pickle in Python code, several times slower.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

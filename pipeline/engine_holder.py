@@ -31,20 +31,20 @@ class EngineHolder:
         self._guard, self._use = threading.Lock(), threading.Lock()
         self._engine: Engine | None = None
         self._spec: EngineSpec | None = None
-        self.holders: set[object] = set()
+        self._holders: set[object] = set()
 
     def hold(self) -> object:
         """A step that may need an engine has been set up; returns what it lets go by."""
         with self._guard:
-            self.holders.add(hold := object())
+            self._holders.add(hold := object())
             return hold
 
     def let_go(self, hold: object) -> None:
         """A step is torn down; the last one closes the engine. A hold of a run that failed is none any more."""
         with self._guard:
-            if hold in self.holders:
-                self.holders.remove(hold)
-                if not self.holders:
+            if hold in self._holders:
+                self._holders.remove(hold)
+                if not self._holders:
                     self.close()
 
     def take(self, spec: EngineSpec) -> Lease:
@@ -78,7 +78,7 @@ class EngineHolder:
 
     def close(self) -> None:
         """Close the engine, if there is one, and forget who held and used it: a run that fails gives nothing back."""
-        self._use, self.holders = threading.Lock(), set()
+        self._use, self._holders = threading.Lock(), set()
         self._close_engine()
 
     def _close_engine(self) -> None:

@@ -75,7 +75,7 @@ class AskRound(beam.PTransform[Any, Any]):
     """Blocks of cases in, and three kinds out, each case in one of them.
 
     `done`: cases that asked nothing; `single`, `joined`: cases with the answer to one question, or to several. They are
-    not flattened here, for that writes down and reads again all that travels.
+    not flattened here, for that, between processes, writes down and reads again all that travels.
     """
 
     def __init__(self, needs: Round) -> None:

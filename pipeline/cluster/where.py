@@ -71,7 +71,7 @@ def choose_where(
         name = option.partition("=")[0]
         if name == "--runner":
             raise UsageError("--runner stands before --, not after", f"--runner {option.partition('=')[2] or 'NAME'}")
-        if runner is None and name in ("--direct_running_mode", "--direct_num_workers"):
+        if runner is None and name.startswith("--direct_"):
             raise UsageError(f"{name} is Textmill's to set", "for more processes use --workers")
         if any(word in name for word in _SECRET):
             raise UsageError(f"{name} would be written into the manifest", "give secrets by the environment")

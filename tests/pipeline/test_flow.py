@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -15,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.tasks.sentiment import SentimentResult
-from pipeline.elements import Block
 from pipeline.engines.scripted import ScriptedEngine, ScriptedSpec
 from pipeline.errors import RunError, UsageError
 from schemas.manifest import Manifest
@@ -337,14 +337,19 @@ def test_a_run_in_waves_is_the_same_as_in_one_go(
 def test_what_is_handed_over_in_one_process_is_what_is_written_down_for_several(
     task, options, run, write_parquet, results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = write_parquet({"text": ["good {name}", "bad", "", "good {name}"]})
-    with monkeypatch.context() as patched:
-        patched.setattr("jobs.run.handing_over", nullcontext)
-        run(file, "written", task=task, options=options, store=str(tmp_path / "one"))
-    with monkeypatch.context() as patched:
-        patched.setattr(Block, "__reduce__", None)
-        run(file, "handed", task=task, options=options, store=str(tmp_path / "two"))
-    written, handed = (results(output).to_pylist() for output in ("written", "handed"))
-    for row in (*written, *handed):
-        row["meta"].pop("run_id")
-    assert handed == written
+    file = write_parquet({"text": [*["good {name}", "bad", "", "good {name}"], *(f"text {i}" for i in range(8))]})
+    monkeypatch.setattr("pipeline.parts._PART_ROWS", 3)
+    monkeypatch.setattr("pipeline.flow._ROWS_IN_WAVE", 6)
+
+    def rows(name: str, where: str, value: object) -> list[dict[str, Any]]:
+        with monkeypatch.context() as patched:
+            patched.setattr(where, value)
+            run(file, name, task=task, options=options, store=str(tmp_path / f"store of {name}"))
+        found: list[dict[str, Any]] = results(name).to_pylist()
+        for row in found:
+            row["meta"].pop("run_id")
+        return found
+
+    handed = rows("handed", "pipeline.elements.Block.__reduce__", None)
+    assert handed == rows("written", "jobs.run.handing_over", nullcontext)
+    assert handed == rows("some of each", "pipeline.block_coder._SHELF_ITEMS", 4)

@@ -1,5 +1,6 @@
 """What is sent to a cluster: a small graph of known steps, for workers in containers."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,21 +14,23 @@ from apache_beam.transforms import environments
 
 from jobs.config import JobConfig
 from jobs.prepare import prepare
+from pipeline.cascade import Level
 from pipeline.cluster.remote import make_pipeline
 from pipeline.cluster.where import Paths, Where, choose_where
 from pipeline.errors import UsageError
 from pipeline.flow import Plan, build_flow
 from pipeline.parts import plan_parts
 from pipeline.survey import InputFile
+from schemas.cascade import Gate, Thresholds
 
 _IMAGE = "registry.example/textmill:1"
 _HINT = "--resource_hint=accelerator=type:nvidia-l4;count:1;install-nvidia-driver"
 _OPTIONS = ("--environment_type=DOCKER", f"--environment_config={_IMAGE}", _HINT)
 
 
-def _plan(file: Path) -> Plan:
+def _plan(file: Path, task: str = "sentiment", **options: object) -> Plan:
     places = {"inputs": (str(file),), "output": "out", "store": "s3://mill/store"}
-    config = JobConfig(task="sentiment", engine="scripted", **places)
+    config = JobConfig(task=task, engine="scripted", options=options, **places)
     return prepare(config, "run", "s3://mill/out/run", lambda _: None).plan
 
 
@@ -68,6 +71,18 @@ def test_only_steps_that_every_runner_knows_and_no_state(write_parquet) -> None:
             assert not pardo.state_specs
             assert not pardo.side_inputs
             assert not pardo.timer_family_specs
+
+
+def test_what_a_step_yields_is_read_by_one_step(write_parquet) -> None:
+    """In one process each block is handed over once (`pipeline.block_coder`)."""
+    file = write_parquet({"text": ["a"]})
+    plan = _plan(file)
+    level = Level("cheap", plan.task, plan.rules, plan.engine, plan.store, Gate(thresholds=Thresholds(otherwise=0.5)))
+    for one in (replace(plan, cheaper=(level,)), _plan(file, "translate", to=["es"], source="en")):
+        steps = _graph(one).components.transforms.values()
+        readers = Counter(name for step in steps if not step.subtransforms for name in step.inputs.values())
+        assert len(readers) > 20
+        assert set(readers.values()) == {1}
 
 
 def test_workers_are_the_container_with_its_hints(write_parquet) -> None:
@@ -111,6 +126,7 @@ _PLACES = Paths(("gs://b/in-[0-9]/*",), "gs://b/out", "gs://b/store")
         ((None, None, ("--num_workers=many",), ()), {}, "does not take"),
         ((2, None, ("--direct_num_workers=4",), ()), {}, "direct_num_workers is Textmill's"),
         ((None, None, ("--direct_running_mode=multi_processing",), ()), {}, "direct_running_mode is Textmill's"),
+        ((None, None, ("--direct_runner_bundle_repeat=1",), ()), {}, "direct_runner_bundle_repeat is Textmill's"),
         ((None, None, (), ()), {"output": "hdfs://b/out"}, "HDFS"),
         ((None, None, (), ()), {"output": "s3://b/out[1]"}, "reads as a pattern"),
         ((None, "FlinkRunner", (), ()), {"output": "/disk/out?"}, "reads as a pattern"),
