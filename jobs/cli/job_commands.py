@@ -208,7 +208,8 @@ def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
     if kind is bool:
         flag = f"{flag}/--no-{flag.removeprefix('--')}"
     help_text = field.description or ""
-    if field.default not in (None, ...) and field.default_factory is None and "[default" not in help_text:
+    has_default = not field.is_required() and field.default_factory is None and field.default is not None
+    if has_default and "[default" not in help_text:
         help_text += _default_text(field.default)
     option = typer.Option(flag, help=help_text, show_default=False)
     return _parameter(name, Annotated[kind | None, option], None)

@@ -185,6 +185,11 @@ def test_help_teaches() -> None:
         assert word in out
 
 
+def test_help_shows_no_default_where_a_value_must_be_given() -> None:
+    code, out, _ = invoke("translate", "--help")
+    assert (code, "--to" in out, "Undefined" in out) == (0, True, False)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_with_130_says_so_and_goes_on_where_it_was(
