@@ -1,12 +1,39 @@
-"""What a run asks of Python's memory management."""
+"""What a run asks of the memory management of Python, and of C."""
 
+import ctypes
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _YOUNG, _YOUNG_ROUNDS, _NEVER = 50_000, 20, 1_000_000
 _MIDDLE_AGED = 1
 _COLLECT = gc.collect
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
+"""Names of `mallopt`'s parameters. Source: glibc 2.36, `malloc.h`."""
+_KEEPING = {_MMAP_THRESHOLD: 1 << 30, _TRIM_THRESHOLD: (1 << 31) - 1, _TOP_PAD: 64 << 20}
+_OF_THE_USER = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
+
+
+def keep_freed_blocks() -> bool:
+    """Have C's `malloc` keep blocks that are freed, up to 1 GB each, for the next ones; returns whether it does.
+
+    In every step a model on a CPU takes blocks of tens of megabytes for what passes from layer to layer, and frees
+    them. glibc gives those above 32 MB back to the system each time, which fills the next one with zeros, page by page.
+    Another C library is left as it is, and so is what the user has set.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None or any(name in os.environ for name in _OF_THE_USER):
+        return False
+    return all([mallopt(parameter, value) for parameter, value in _KEEPING.items()])  # noqa: C419 - each of them
+
+
+def give_back_freed_blocks() -> None:
+    """Give the system what was freed and kept: when an engine is closed, and others may need the memory."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pipeline.engines.base import Answered, EngineNeeds
 from pipeline.engines.lora import refuse_changed
 from pipeline.engines.vllm_settings import SPEED_ARGUMENTS, is_on_cpu, make_ready, vllm_version
 from pipeline.errors import EngineDied, RunError, UsageError, one_line
-from pipeline.memory import no_collections
+from pipeline.memory import give_back_freed_blocks, no_collections
 from pipeline.tokens import ModelTokenizer, encode_all, load_tokenizer
 from schemas.envelope import ErrorClass
 
@@ -222,6 +222,8 @@ class VllmEngine:
             # On a CPU weights and cache go with their last reference.
             with no_collections() if is_on_cpu() else nullcontext():
                 engine.engine_core.shutdown()
+            del engine
+            give_back_freed_blocks()
 
 
 def reasoning_parser(needs: EngineNeeds) -> Any:

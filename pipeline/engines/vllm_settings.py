@@ -13,6 +13,7 @@ from pipeline.engines.base import EngineNeeds
 from pipeline.engines.cpu_kernels import register_cpu_kernels
 from pipeline.engines.lora import lora_arguments
 from pipeline.errors import RunError, UsageError
+from pipeline.memory import keep_freed_blocks
 
 _MAX_NUM_SEQS = 128
 _KV_CACHE_BYTES = 2 << 30
@@ -94,6 +95,8 @@ def make_ready(needs: EngineNeeds) -> dict[str, Any]:
     on_cpu = is_on_cpu()
     arguments = engine_arguments(needs, on_cpu)
     compile_as_asked(arguments, on_cpu)
+    if on_cpu:
+        keep_freed_blocks()
     return arguments
 
 
