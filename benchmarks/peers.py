@@ -33,6 +33,8 @@ _TUNED_ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str((1 << 31) - 1),
 }
 _TUNED_SETTINGS = {"block-size": "32", "max-num-seqs": "128", "dtype": "bfloat16", "enforce-eager": None}
 _LABELS = {"type": "string", "enum": ["positive", "neutral", "negative", "mixed"]}
