@@ -59,6 +59,16 @@ def write_inputs(folder: Path, task: str, num_rows: int, num_pairs: int) -> list
     return files
 
 
+def take_turns(args: argparse.Namespace, ask: Mapping[str, Callable[[object], Figures]]) -> list[dict[str, Figures]]:
+    """Let sides that stay measure the rows of each pair, after a few to warm up with."""
+    with TemporaryDirectory() as folder:
+        warm_up, *files = write_inputs(Path(folder), args.task, args.rows, args.pairs)
+        for side in ask.values():
+            side(warm_up)
+        rest = {name: iter(files) for name in ask}
+        return interleaved(list(ask), args.pairs, lambda name: ask[name](next(rest[name])))
+
+
 def questions_of(plan: Plan) -> Iterator[Question]:
     """What the rows ask in the first round, in their order."""
     for part in plan.parts:

@@ -13,13 +13,14 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from asked import as_flags, job, job_config, parser_of, report_pairs, requests_of, write_inputs
-from measure import Figures, answering, interleaved
+from asked import as_flags, job, job_config, parser_of, report_pairs, requests_of, take_turns
+from measure import Figures, answering
 
 _HERE = Path(__file__).resolve()
 _CONTEXT_TOKENS = 2048
@@ -33,17 +34,9 @@ def main() -> None:
         _answer(_SIDES[args.one](args))
         return
     same = ("--model", args.model, "--task", args.task, *as_flags(args.engine_arg))
-    with (
-        TemporaryDirectory() as folder,
-        answering(_HERE, "--one", "job", *same) as ask_job,
-        answering(_HERE, "--one", "bare", *same) as ask_bare,
-    ):
-        warm_up, *files = write_inputs(Path(folder), args.task, args.rows, args.pairs)
-        ask = {"job": ask_job, "bare": ask_bare}
-        for side in ask.values():
-            side(warm_up)
-        rest = {side: iter(files) for side in ask}
-        pairs = interleaved(list(ask), args.pairs, lambda side: ask[side](next(rest[side])))
+    with ExitStack() as stack:
+        ask = {side: stack.enter_context(answering(_HERE, "--one", side, *same)) for side in _SIDES}
+        pairs = take_turns(args, ask)
     report_pairs(_HERE, args, pairs, "engines kept", {})
 
 

@@ -8,14 +8,12 @@ which are other ones in every pair: there must be memory for all of them.
         --try 'speculative_config={"method":"ngram","num_speculative_tokens":3,"prompt_lookup_max":4}'
 """
 
-import argparse
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from asked import TASK_OPTIONS, add_engine_args, as_flags, write_inputs
-from measure import Figures, answering, interleaved, report
+from asked import as_flags, parser_of, take_turns
+from measure import Figures, answering, report
 
 from jobs.settings import parse_engine_args, parse_pairs
 
@@ -26,12 +24,7 @@ _AS_IT_IS = "as it is"
 
 def main() -> None:
     """Let the engines take turns and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--task", default="sentiment", choices=list(TASK_OPTIONS))
-    parser.add_argument("--rows", type=int, default=500)
-    parser.add_argument("--pairs", type=int, default=5)
-    add_engine_args(parser)
+    parser = parser_of(__doc__, (), num_rows=500, num_pairs=5)
     parser.add_argument(
         "--try", dest="tried", action="append", required=True, metavar="'NAME=VALUE …'", help="an engine; repeatable"
     )
@@ -41,14 +34,8 @@ def main() -> None:
         parse_engine_args(words, "--try")
     same = ("--one", "bare", "--model", args.model, "--task", args.task, *as_flags(args.engine_arg))
     with ExitStack() as stack:
-        warm_up, *files = write_inputs(
-            Path(stack.enter_context(TemporaryDirectory())), args.task, args.rows, args.pairs
-        )
         ask = {name: stack.enter_context(_engine(same, words)) for name, words in settings.items()}
-        for side in ask.values():
-            side(warm_up)
-        rest = {name: iter(files) for name in ask}
-        pairs = interleaved(list(ask), args.pairs, lambda name: ask[name](next(rest[name])))
+        pairs = take_turns(args, ask)
     series: dict[str, list[float]] = {}
     for name in settings:
         series[f"{name}: requests/s"] = [pair[name]["requests_per_second"] for pair in pairs]

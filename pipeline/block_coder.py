@@ -79,10 +79,9 @@ def handing_over() -> Iterator[None]:
     _shelf.open()
     try:
         yield
-    except BaseException:
-        _shelf.close()
-        raise
-    if left := _shelf.close():
+    finally:
+        left = _shelf.close()
+    if left:
         raise RunError(f"{left} blocks were not taken (a bug in Textmill)")
 
 

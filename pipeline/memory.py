@@ -26,7 +26,8 @@ def keep_freed_blocks() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None or any(name in os.environ for name in _OF_THE_USER):
         return False
-    return all([mallopt(parameter, value) for parameter, value in _KEEPING.items()])  # noqa: C419 - each of them
+    num_set: int = sum(mallopt(parameter, value) for parameter, value in _KEEPING.items())
+    return num_set == len(_KEEPING)
 
 
 def give_back_freed_blocks() -> None:
