@@ -91,8 +91,9 @@ EXTEND = r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]"
 
 _EMOJI = rf"""
     \p{{RI}}\p{{RI}} {EXTEND}*+
-    | (?= [0-9\#*]\ufe0f?\u20e3 | [\p{{Emoji_Presentation}}--\p{{RI}}] | \p{{ExtPict}}\ufe0f
-        | [\p{{ExtPict}}--[{_TEXT_BY_DEFAULT}]] ) \X
+    | (?! (?<=[^\s\p{{GCB=Control}}]) {EXTEND} )
+        (?= [0-9\#*]\ufe0f?\u20e3 | [\p{{Emoji_Presentation}}--\p{{RI}}] | \p{{ExtPict}}\ufe0f
+            | [\p{{ExtPict}}--[{_TEXT_BY_DEFAULT}]] ) \X
 """
 
 _NUMBER = rf"""

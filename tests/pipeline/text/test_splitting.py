@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.text.spans import LINE_BREAK, find_spans
@@ -82,6 +82,7 @@ def test_spans_are_never_cut(text: str, max_chars: int) -> None:
 
 
 @given(text=texts, max_chars=limits)
+@example(text="Hello\U0001f3fb", max_chars=1)  # the colour of a skin, where there is none
 def test_grapheme_clusters_are_cut_at_white_space_only(text: str, max_chars: int) -> None:
     borders = {cluster.end() for cluster in regex.finditer(r"\X", text)}
     for cut in _cuts(text, max_chars):
