@@ -22,12 +22,12 @@ def choice_probabilities(completion: Completion, labels: Sequence[str]) -> dict[
         RowError: if the engine gave none for just these labels.
     """
     logprobs = completion.label_logprobs
-    if logprobs is None or len(logprobs) != len(labels) or not all(map(math.isfinite, logprobs)):
+    if logprobs is None or len(logprobs) != len(labels) or not math.isfinite(sum(logprobs)):
         raise RowError(ErrorClass.INVALID_ANSWER, "the engine gave no probabilities for the labels", completion.text)
     highest = max(logprobs)
     weights = [math.exp(value - highest) for value in logprobs]
     total = sum(weights)
-    return {label: weight / total for label, weight in zip(labels, weights, strict=True)}
+    return dict(zip(labels, [weight / total for weight in weights], strict=True))
 
 
 def uncertainty_of(probabilities: Sequence[float]) -> float:

@@ -53,7 +53,7 @@ class KeepSureAnswers(beam.DoFn):
         unsure: Block[Case] = Block()
         num_kept = num_cut = 0
         for case in cases:
-            settled = list(settle_with_results(self._level.task, case, self._required))
+            settled = settle_with_results(self._level.task, case, self._required)
             if self._is_settled(case, settled):
                 kept += [(case.ref.part, outcome._replace(level=self._number)) for outcome, _ in settled]
                 num_kept, num_cut = num_kept + 1, num_cut + case.truncated

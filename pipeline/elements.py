@@ -231,9 +231,8 @@ def cost_of(completions: Sequence[Completion]) -> Cost:
     if not completions:
         return NO_COST
     if len(completions) == 1:
-        (c,) = completions
-        tokens = (c.prompt_tokens, c.cached_prompt_tokens, c.output_tokens, c.reasoning_tokens)
-        return Cost(c.run_id, 1, *tokens, c.finish_reason, c.reasoning)
+        _, _, prompt, cached, output, finish_reason, run_id, thought, thinking = completions[0]
+        return Cost(run_id, 1, prompt, cached, output, thinking, finish_reason, thought)
     thoughts = [c.reasoning for c in completions if c.reasoning]
     return Cost(
         max(c.run_id for c in completions),

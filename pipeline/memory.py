@@ -3,11 +3,15 @@
 import ctypes
 import gc
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 
-_YOUNG, _YOUNG_ROUNDS, _NEVER = 50_000, 20, 1_000_000
-_MIDDLE_AGED = 1
+_YOUNG, _MIDDLE_AGED = 0, 1
+"""Generations of objects, to Python's collector."""
+_YOUNG_ROUNDS = 20
+_COLLECT_SECONDS = 60.0
 _COLLECT = gc.collect
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
@@ -56,18 +60,33 @@ def _find_nothing(generation: int = 2) -> int:
 
 @contextmanager
 def few_collections() -> Iterator[None]:
-    """Look for garbage among young objects only, and seldom; call `gc.collect` between waves.
+    """Look for garbage among young objects only, and once a minute; call `gc.collect` between waves.
 
     What a wave holds is millions of small objects, none of them garbage. To look through all of them again and again,
-    as Python does by itself, is a fifth of the pipeline's time, and a third of a re-run's. What is there before is not
-    looked through at all, modules for the most part: a tenth of a second, and more in a program that has more of them.
+    as Python does by itself, is a fifth of the pipeline's time, and a third of a re-run's; to look at each of them once
+    is still a sixteenth. What is there before is not looked through at all, modules for the most part: a tenth of a
+    second, and more in a program that has more of them.
     """
-    before = gc.get_threshold()
+    was_enabled = gc.isenabled()
     gc.collect(_MIDDLE_AGED)
     gc.freeze()
-    gc.set_threshold(_YOUNG, _YOUNG_ROUNDS, _NEVER)
+    gc.disable()
+    is_over = threading.Event()
+    looking = threading.Thread(target=_look_now_and_then, args=(is_over,), name="garbage", daemon=True)
+    looking.start()
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        is_over.set()
+        looking.join()
         gc.unfreeze()
+        if was_enabled:
+            gc.enable()
+
+
+def _look_now_and_then(is_over: threading.Event) -> None:
+    """Among what has come since the last time; now and then also among what had come since the last time of that."""
+    for number in count(1):
+        if is_over.wait(_COLLECT_SECONDS):
+            return
+        gc.collect(_MIDDLE_AGED if number % _YOUNG_ROUNDS == 0 else _YOUNG)

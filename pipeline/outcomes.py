@@ -24,6 +24,10 @@ def by_part(outcomes: Iterable[tuple[int, Outcome]], settles: bool = True) -> It
     parts: dict[int, Block[Outcome]] = {}
     for part, outcome in outcomes:
         parts.setdefault(part, Block()).append(outcome)
+    yield from _counted(parts, settles)
+
+
+def _counted(parts: Mapping[int, Block[Outcome]], settles: bool) -> Iterator[Settled]:
     for settled in parts.items():
         if settles:
             _count(settled[1])
@@ -31,15 +35,11 @@ def by_part(outcomes: Iterable[tuple[int, Outcome]], settles: bool = True) -> It
 
 
 def _count(outcomes: Block[Outcome]) -> None:
-    tally: Tally[str] = Tally()
-    for outcome in outcomes:
-        if outcome.failure is None:
-            tally[metrics.OK] += 1
-            for check in outcome.values.get("checks") or ():
-                tally[metrics.check_ended(check["name"], check["passed"])] += 1
-        else:
-            tally[metrics.FAILED] += 1
-            tally[metrics.failed_as(outcome.failure.error_class)] += 1
+    failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
+    checks = [check for outcome in outcomes for check in outcome.values.get("checks") or ()]
+    tally = Tally([metrics.failed_as(failure.error_class) for failure in failures])
+    tally.update([metrics.check_ended(check["name"], check["passed"]) for check in checks])
+    tally[metrics.OK], tally[metrics.FAILED] = len(outcomes) - len(failures), len(failures)
     for name, number in tally.items():
         metrics.count(name, number)
 
@@ -79,8 +79,13 @@ class ParseAnswers(beam.DoFn):
         metrics.count(metrics.TRUNCATED, sum(case.truncated for case in cases))
         if self._model is not None:
             metrics.count(metrics.of_model(metrics.ROWS, self._model), len(cases))
-        outcomes = ((case.ref.part, outcome) for case in cases for outcome in self._settle(case))
-        yield from by_part(outcomes, self._settles)
+        parts: dict[int, Block[Outcome]] = {}
+        for case in cases:
+            part = case.ref.part
+            if part not in parts:
+                parts[part] = Block()
+            parts[part] += self._settle(case)
+        yield from _counted(parts, self._settles)
 
     def _settle(self, case: Case) -> list[Outcome]:
         task, level = self._by_adapter[case.adapter]
@@ -93,26 +98,32 @@ def settle_case(task: AnyTask, case: Case, required: frozenset[str]) -> list[Out
     return [outcome for outcome, _ in settle_with_results(task, case, required)]
 
 
-def settle_with_results(task: AnyTask, case: Case, required: frozenset[str]) -> Iterator[tuple[Outcome, Result | None]]:
+def settle_with_results(task: AnyTask, case: Case, required: frozenset[str]) -> list[tuple[Outcome, Result | None]]:
     """As `settle_case`, each with what was parsed, if it is ok."""
-    branches = task.branches(case.record)
+    (_, position), record, answers, truncated, _, _ = case
+    branches = task.branches(record)
+    num_branches = len(branches)
+    settled: list[tuple[Outcome, Result | None]] = []
     for index, keys in enumerate(branches):
-        answers = [answer for name, answer in case.answers.items() if task.concerns(name, index)]
-        completions = [answer for answer in answers if isinstance(answer, Completion)]
-        place = (case.ref.position, index, len(branches), case.truncated)
+        own = [answer for name, answer in answers.items() if task.concerns(name, index)]
+        completions = [answer for answer in own if isinstance(answer, Completion)]
+        cost = cost_of(completions)
         try:
-            result = task.parse(case.record, index, case.answers)
-            _refuse_failed_checks(result, required)
+            result = task.parse(record, index, answers)
+            if required:
+                _refuse_failed_checks(result, required)
         except RowError as error:
             said = error.answer or (completions[-1].text if completions else None)
-            failure = Failure(error.error_class, error.message, attempts=len(answers), answer=said)
-            yield Outcome(*place, cost_of(completions), dict(keys), failure), None
+            failure = Failure(error.error_class, error.message, attempts=len(own), answer=said)
+            settled.append((Outcome(position, index, num_branches, truncated, cost, dict(keys), failure), None))
         else:
-            yield Outcome(*place, cost_of(completions), result.model_dump(), None), result
+            values = type(result).__pydantic_serializer__.to_python(result)
+            settled.append((Outcome(position, index, num_branches, truncated, cost, values, None), result))
+    return settled
 
 
 def _refuse_failed_checks(result: Result, required: frozenset[str]) -> None:
-    if required and isinstance(result, CheckedResult):
+    if isinstance(result, CheckedResult):
         for check in result.checks:
             if check.name in required and not check.passed:
                 raise RowError(ErrorClass.CHECK_FAILED, f"{check.name}: {check.detail or 'failed'}")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Protocol
 
 from pipeline.errors import UsageError
@@ -63,7 +64,7 @@ class PromptRenderer:
         if isinstance(prompt, Bare):
             return self._frame_of_bare(shape_of(prompt.content)), texts_of(prompt.content)
         frame = self._frame_of_chat(tuple([message.shape for message in prompt.messages]), thinking)
-        return frame, tuple([text for message in prompt.messages for text in message.texts])
+        return frame, tuple(chain.from_iterable([message.texts for message in prompt.messages]))
 
     def render(self, prompt: Prompt, thinking: bool = True) -> tuple[Segment, ...]:
         """The prompt's segments in order; as `rendered`."""

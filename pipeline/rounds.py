@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import apache_beam as beam
@@ -116,9 +117,13 @@ class AskQuestions(beam.DoFn):
 
     def process(self, cases: Block[Case]) -> Iterator[Any]:
         asking, done, num_new = self._ask(cases)
+        buckets = self._buckets
         for one in asking:
             bucket = int.from_bytes(one[0].fingerprint[:HEAD_BYTES], "big") % self._num_buckets
-            self._buckets.setdefault(bucket, Block()).append(one)
+            if bucket in buckets:
+                buckets[bucket].append(one)
+            else:
+                buckets[bucket] = Block([one])
         self._gathered += len(asking)
         if done:
             metrics.count_rows_done(num_new if self._settles else 0)
@@ -147,32 +152,25 @@ class AskQuestions(beam.DoFn):
                 if not questions:
                     done.append(case)
                     num_new += not case.answers or case.ref in failed_at_once
-                elif new := _askings(case, outcomes := list(zip(questions, rest, strict=False))):
-                    asking += new
-                else:
+                    continue
+                could, failures = _sorted_out(questions, list(islice(rest, len(questions))))
+                asking += [(one.request, Asker(case, name, len(could), one.is_cut, failures)) for name, one in could]
+                if not could:
                     if not case.answers:
                         failed_at_once.add(case.ref)
-                    cases.append(case._replace(answers={**case.answers, **_failures(outcomes)}))
+                    cases.append(case._replace(answers={**case.answers, **failures}))
         return asking, done, num_new
 
 
-def _askings(case: Case, outcomes: Sequence[tuple[Question, Asked | RowError]]) -> list[Asking]:
-    """The requests of a case that could be made, with what became of the others."""
-    failures = _failures(outcomes) or NO_ANSWERS
-    num_asked = len(outcomes) - len(failures)
-    return [
-        (one.request, Asker(case, question.name, num_asked, one.is_cut, failures))
-        for question, one in outcomes
-        if isinstance(one, Asked)
-    ]
-
-
-def _failures(outcomes: Iterable[tuple[Question, Asked | RowError]]) -> Answers:
-    return {
-        question.name: Failure(error.error_class, error.message)
-        for question, error in outcomes
-        if isinstance(error, RowError)
-    }
+def _sorted_out(
+    questions: Sequence[Question], found: Sequence[Asked | RowError]
+) -> tuple[list[tuple[str, Asked]], Answers]:
+    """The questions of a case that can be asked, by name, and what has become of the others."""
+    could = [(question.name, one) for question, one in zip(questions, found, strict=True) if isinstance(one, Asked)]
+    if len(could) == len(questions):
+        return could, NO_ANSWERS
+    could_not = ((q.name, error) for q, error in zip(questions, found, strict=True) if isinstance(error, RowError))
+    return could, {name: Failure(error.error_class, error.message) for name, error in could_not}
 
 
 class LookUpAnswers(beam.DoFn):

@@ -213,13 +213,14 @@ class Task(ABC, Generic[RecordT, ResultT, OptionsT]):
         Raises:
             RowError: if the engine gave none.
         """
-        tried = [answers[n] for n in (name, name + AGAIN) if n in answers]
-        given = [answer for answer in tried if isinstance(answer, Completion)]
-        if not given:
-            raise _as_error(tried)
-        if len(given) == 1:
-            return given[0]
-        return min(given, key=lambda completion: self._severity(record, name, completion))
+        first, second = answers.get(name), answers.get(name + AGAIN)
+        if not isinstance(second, Completion):
+            if isinstance(first, Completion):
+                return first
+            raise _as_error([answer for answer in (first, second) if answer is not None])
+        if not isinstance(first, Completion):
+            return second
+        return min((first, second), key=lambda completion: self._severity(record, name, completion))
 
     def prompt_again(self, prompt: Chat, answer: Completion, complaint: Complaint) -> Chat:
         """What to ask when an answer draws a complaint: the same, gone on with the answer and what is wrong with it.

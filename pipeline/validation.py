@@ -85,7 +85,7 @@ def validate_row(task: AnyTask, row: Row) -> Record:
         elif value is not None:
             values[name] = value
     try:
-        record = task.record.model_validate(values)
+        record: Record = task.record.__pydantic_validator__.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         raise RowError(ErrorClass.INVALID_ROW, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -37,6 +37,7 @@ from schemas.results import Result
 
 Label = Literal["positive", "neutral", "negative", "mixed"]
 LABELS: tuple[Label, ...] = ("positive", "neutral", "negative", "mixed")
+_NONE_PROBABLE: Mapping[str, float] = dict.fromkeys(LABELS, 0.0)
 
 _INSTRUCTION = (
     "You are a careful analyst of customer feedback. For each review, say whether the writer is "
@@ -240,7 +241,7 @@ class Sentiment(SimpleTask[TextRecord, SentimentResult, SentimentOptions]):
     def read(self, record: TextRecord, completion: Completion) -> SentimentResult:
         """Probabilities, and what follows from them."""
         found = apply_calibration(self.calibration, choice_probabilities(completion, self.options.labels))
-        p = {label: found.get(label, 0.0) for label in LABELS}
+        p = {**_NONE_PROBABLE, **found}
         score = p["positive"] - p["negative"]
         return SentimentResult(
             label=max(LABELS, key=p.__getitem__),
