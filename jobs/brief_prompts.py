@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from functools import lru_cache
 
 from jobs.briefs import Brief
 from jobs.formats import Format
@@ -24,18 +25,16 @@ def brief_prompt(chosen: Format, brief: Brief, language: str) -> Chat:
     Args:
         language: to write in, a code or a name.
     """
+    return Chat((*_opening(chosen), Message("user", _ask(chosen, brief, language_name(language)))))
+
+
+@lru_cache(maxsize=256)
+def _opening(chosen: Format) -> tuple[Message, ...]:
     shown = chosen.example
     example = Brief(topic=shown["topic"], facts=list(shown["facts"]))
     told = readable(_ask(chosen, example, "English"))
     answer = json.dumps({name: shown[name] for name in chosen.fields}, ensure_ascii=False)
-    return Chat(
-        (
-            Message("system", (_SYSTEM,)),
-            Message("user", (told,)),
-            Message("assistant", (answer,)),
-            Message("user", _ask(chosen, brief, language_name(language))),
-        )
-    )
+    return Message("system", (_SYSTEM,)), Message("user", (told,)), Message("assistant", (answer,))
 
 
 def brief_decoding(chosen: Format, brief: Brief, language: str, temperature: float, draw: str) -> Json:
@@ -50,7 +49,7 @@ def brief_decoding(chosen: Format, brief: Brief, language: str, temperature: flo
     scale = max(1.0, most / chosen.max_words) * _tokens_per_english_token(language)
     max_tokens = min(_MAX_TOKENS, _TOKEN_STEP * math.ceil(chosen.max_tokens * scale / _TOKEN_STEP))
     seed = 0 if temperature == 0 else _seed(draw)
-    return Json(chosen.schema_text(), max_tokens, temperature, seed, ends_loops=True)
+    return Json(chosen.schema_text, max_tokens, temperature, seed, ends_loops=True)
 
 
 def _ask(chosen: Format, brief: Brief, language: str) -> tuple[Segment, ...]:

@@ -4,6 +4,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -58,6 +59,9 @@ class Format(BaseModel):
                 raise ValueError(f"the example's {name} is not {'a list of texts' if name in lists else 'a text'}")
         return self
 
+    def __hash__(self) -> int:
+        return hash((self.title, self.instruction))  # the example cannot be hashed
+
     def limits(self, min_words: int | None, max_words: int | None) -> tuple[int, int]:
         """Least and most words: where a brief gives one end only, the format's other end makes room for it."""
         least, most = self.min_words, self.max_words
@@ -67,6 +71,7 @@ class Format(BaseModel):
             least, most = min_words, max_words or max(most, 3 * min_words // 2)
         return least, most
 
+    @cached_property
     def schema_text(self) -> str:
         """The JSON schema of an answer, the same text for every brief of the format."""
         properties = {name: _PART_SCHEMAS[name] for name in self.fields}

@@ -12,6 +12,7 @@ from pipeline.elements import Completion
 _ANSWERS = ("yes", "no")
 
 
+@cache
 def handover_decoding() -> Choice:
     """Yes or no."""
     return Choice(_ANSWERS, _ANSWERS)
@@ -26,6 +27,7 @@ def handover_probability(completion: Completion) -> float:
     return choice_probabilities(completion, _ANSWERS)["yes"]
 
 
+@cache
 def reason_decoding() -> Choice:
     """One of the reasons that the model can name."""
     names = tuple(reply_data().reasons)

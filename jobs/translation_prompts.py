@@ -3,7 +3,7 @@
 import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -55,13 +55,19 @@ def translation_prompt(piece: str, source: str, to: str, terms: Iterable[tuple[s
         to: language to translate into.
         terms: those that occur in the piece, with their translations.
     """
+    turns = list(_opening(source, to))
+    for term in terms:  # not all pieces have them, so they are no constants
+        turns += [Message(role, (Text(said, may_cut=False),)) for role, said in zip(_ROLES, term, strict=True)]
+    return Chat((*turns, Message("user", (Text(piece, may_cut=False),))))
+
+
+@lru_cache(maxsize=256)
+def _opening(source: str, to: str) -> tuple[Message, ...]:
     from_ = "" if source == "und" else f"from {language_name(source)} "
     turns = [Message("system", (_RULES.format(from_=from_, to=language_name(to)),))]
     for shown, translation in _examples(source, to):
         turns += [Message("user", (shown,)), Message("assistant", (translation,))]
-    for term in terms:  # not all pieces have them, so they are no constants
-        turns += [Message(role, (Text(said, may_cut=False),)) for role, said in zip(_ROLES, term, strict=True)]
-    return Chat((*turns, Message("user", (Text(piece, may_cut=False),))))
+    return tuple(turns)
 
 
 def translation_decoding(piece: str) -> FreeText:

@@ -15,6 +15,7 @@ import string
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
@@ -167,13 +168,8 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
         """Which label, or for each label whether; and which label no text at all would have."""
         if self.options.multi:
             return [Question(label.name, self._whether(record, label), _YES_NO) for label in self.labels]
-        choice = Choice(self._names, self._surfaces)
-        asked = [Question(_ANSWER, self._which(Text(record.text)), choice)]
-        if self.options.calibrate:
-            asked += [
-                Question(name, self._which(Text(none)), choice) for name, none in zip(_PRIORS, _NO_TEXTS, strict=True)
-            ]
-        return asked
+        asked = [self._which(_ANSWER, record.text)]
+        return [*asked, *self._about_no_text] if self.options.calibrate else asked
 
     def concerns(self, name: str, index: int) -> bool:
         """What is asked once a run is no row's cost."""
@@ -236,17 +232,29 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
             "several labels": ClassificationOptions(labels=_LABELS, multi=True),
         }
 
-    @property
+    @cached_property
     def _names(self) -> tuple[str, ...]:
         return tuple(label.name for label in self.labels)
 
-    @property
+    @cached_property
     def _surfaces(self) -> tuple[str, ...]:
         """The names, if their first tokens must differ in every tokenizer; else codes."""
         initials = {name[0].lower() for name in self._names if name[0] in string.ascii_letters}
         return self._names if len(initials) == len(self._names) else tuple(CODES[: len(self._names)])
 
-    def _which(self, text: Text) -> Chat:
+    @cached_property
+    def _choice(self) -> Choice:
+        return Choice(self._names, self._surfaces)
+
+    @cached_property
+    def _about_no_text(self) -> tuple[Question, ...]:
+        return tuple(self._which(name, none) for name, none in zip(_PRIORS, _NO_TEXTS, strict=True))
+
+    def _which(self, name: str, text: str) -> Question:
+        return Question(name, Chat((*self._turns, Message("user", (Text(text),)))), self._choice)
+
+    @cached_property
+    def _turns(self) -> tuple[Message, ...]:
         by_name = self._surfaces == self._names
         listed = "\n".join(
             f"- {label.line}" if by_name else f"{surface}) {label.line}"
@@ -256,7 +264,7 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
         turns = [Message("system", (f"{self._instruction} {rule}\n\nCategories:\n{listed}",))]
         for surface, shown in _interleaved(self._surfaces, self.labels):
             turns += [Message("user", (shown,)), Message("assistant", (surface,))]
-        return Chat((*turns, Message("user", (text,))))
+        return tuple(turns)
 
     def _whether(self, record: TextRecord, label: Label) -> Chat:
         asked = f"\n\nCategory: {label.line}\nDoes the text belong to this category? Answer Yes or No."

@@ -7,6 +7,7 @@ answer is checked against the text: what is not in there, the model has made up.
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -100,14 +101,17 @@ class Extraction(SimpleTask[TextRecord, CheckedResult, ExtractionOptions]):
 
     def prompt(self, record: TextRecord) -> Chat:
         """What to look for, then the text."""
-        fields = "\n".join(describe_fields(self._schema))
-        about = f" {text}" if (text := one_line(self._schema.get("description"))) else ""
-        system = f"{self.options.instruction or _INSTRUCTION}{about} {_RULES}\n\nFields:\n{fields}"
-        return Chat((Message("system", (system,)), Message("user", (_DATA, Text(record.text)))))
+        return Chat((self._system, Message("user", (_DATA, Text(record.text)))))
 
     def decoding(self, record: TextRecord) -> Json:
         """JSON that is held to the schema."""
         return Json(self._schema_text, self.options.max_tokens)
+
+    @cached_property
+    def _system(self) -> Message:
+        fields = "\n".join(describe_fields(self._schema))
+        about = f" {text}" if (text := one_line(self._schema.get("description"))) else ""
+        return Message("system", (f"{self.options.instruction or _INSTRUCTION}{about} {_RULES}\n\nFields:\n{fields}",))
 
     def read(self, record: TextRecord, completion: Completion) -> CheckedResult:
         """The columns, and whether they are in the text."""

@@ -196,7 +196,7 @@ class Generation(Task[Brief, GenerationResult, GenerationOptions]):
             return {}
         text = json.dumps(answer, ensure_ascii=False, default=str)
         try:
-            fits = schema_validator(json.loads(chosen.schema_text())).is_valid(answer)
+            fits = schema_validator(json.loads(chosen.schema_text)).is_valid(answer)
             self._draft(record, whole_answer(text))
         except RowError:
             fits = False

@@ -7,6 +7,7 @@ product, policy and our own agents said, and asked for once more when it fails.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -138,10 +139,9 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
 
     def questions(self, record: Conversation) -> list[Question]:
         """Intent, handover, its reason and the reply, about one and the same beginning."""
-        intents = Choice(tuple(self._intents), tuple(self._prompts.codes.values()))
         language = language_name(self._reply_language(record))
         asked: list[tuple[str, str, Decoding]] = [
-            ("intent", ASK_INTENT, intents),
+            ("intent", ASK_INTENT, self._intent_choice),
             ("needs_human", ASK_HANDOVER, handover_decoding()),
             ("reason", ASK_REASON, reason_decoding()),
             ("reply", self._prompts.ask_reply(language), reply_decoding(self.options.max_words)),
@@ -225,6 +225,10 @@ class Reply(Task[Conversation, ReplyResult, ReplyOptions]):
                 },
             ),
         ]
+
+    @cached_property
+    def _intent_choice(self) -> Choice:
+        return Choice(tuple(self._intents), tuple(self._prompts.codes.values()))
 
     def _draft(self, record: Conversation, answers: Answers) -> str:
         completion = self.answer(record, answers, "reply")

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import regex  # type: ignore[import-untyped]
 
@@ -119,6 +120,9 @@ _CANDIDATE = regex.compile(
     regex.V1 | regex.VERBOSE,
 )
 
+_SIGNS = re.compile(r"[0-9`<&\[{%@\u0250-\U0010ffff]|://|www\.", re.IGNORECASE)
+"""One of these is in every span; most sentences of Latin letters have none, and are looked at no further."""
+
 _GLUED = regex.compile(rf"[{_WORD}--\d_]{{6}}|[{_WORD}--\d_]{{0,5}}[\d_]", regex.V1)
 """What follows digits that are part of a word: more letters than a unit or an ordinal has, or letters and a digit."""
 
@@ -132,15 +136,23 @@ def find_spans(text: str, kinds: Collection[Kind] = ALL_KINDS) -> list[Span]:
     What begins first wins, and at the same place the kind that `Kind` lists first: a URL in a tag is part of the tag,
     a number in a URL part of the URL, whichever kinds are asked for. (A keycap is an emoji, not its digit.)
     """
+    return [span for span in _all_spans(text) if span.kind in kinds]
+
+
+@lru_cache(maxsize=256)
+def _all_spans(text: str) -> tuple[Span, ...]:
+    """All of a text's spans: a dozen checks look at a source and at its translation, one after the other."""
+    if not _SIGNS.search(text):
+        return ()
     ends = _delimited_ends(text)
     spans, position = [], 0
     while match := _CANDIDATE.search(text, position):
         kind, start = Kind(match.lastgroup), match.start()
         end = _end(kind, match, ends)
-        if end is not None and kind in kinds:
+        if end is not None:
             spans.append(Span(kind, start, end, text[start:end]))
         position = match.end() if end is None else end
-    return spans
+    return tuple(spans)
 
 
 def without_spans(text: str) -> str:

@@ -3,7 +3,7 @@
 import difflib
 import tomllib
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 _TABLES = tomllib.loads((files(__package__) / "languages.toml").read_text(encoding="utf-8"))
@@ -17,6 +17,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {code: tuple(scripts) for code, scripts in
 """What a language is written in; those not named, in Latin letters."""
 
 
+@lru_cache(maxsize=1024)
 def normal_code(code_or_name: str) -> str:
     """The ISO 639-1 code of a language given by code or name, in English or its own: "es" for "es-MX" or "español".
 
@@ -40,6 +41,7 @@ def normal_code(code_or_name: str) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
 def language_name(code: str) -> str:
     """The English name for prompts, with the variety where it has a name: "Brazilian Portuguese" for "pt-BR".
 

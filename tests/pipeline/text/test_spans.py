@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.text import spans
 from pipeline.text.spans import Kind, Span, canonical, find_spans, invented, lost
 
 _FRAGMENTS = [
@@ -28,6 +29,12 @@ def test_spans_lie_in_order_and_apart(text: str) -> None:
         assert end <= span.start < span.end
         assert text[span.start : span.end] == span.value
         end = span.end
+
+
+@given(text=texts)
+def test_a_text_without_any_sign_of_a_span_has_none(text: str) -> None:
+    for span in find_spans(f"{text} 中"):  # which is one, so that all of the text is looked at
+        assert spans._SIGNS.search(span.value)
 
 
 @given(text=texts, kinds=st.sets(st.sampled_from(Kind)))
