@@ -1,8 +1,9 @@
 """What of a text must survive translation untouched: code, addresses, tags, placeholders, numbers, emoji.
 
-One pass of one expression finds the candidates. Its loops are possessive and its unbounded parts stop at the character
-that could begin the next candidate, so the time is linear in the text. What a regular expression cannot do in linear
-time, pairing backticks and comment marks, is done beforehand by `_delimited_ends`.
+One pass of one expression finds the candidates, and addresses among them where there is a sign of one. Its loops are
+possessive and its unbounded parts stop at the character that could begin the next candidate, so the time is linear in
+the text. What a regular expression cannot do in linear time, pairing backticks and comment marks, is done beforehand by
+`_delimited_ends`.
 """
 
 import re
@@ -10,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import regex  # type: ignore[import-untyped]
 
@@ -56,8 +57,11 @@ _URL = rf"""
 """
 _AFTER_URL = ".,;:!?'*_~|$"
 
+EXTEND = r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]"
+"""What belongs to the character before it."""
+
 _EMAIL = rf"""
-    (?<!{_WORD}) {_WORD}[{_WORD}.%+'\-]{{0,63}}+ @ [A-Za-z0-9\-]++ (?: \.[A-Za-z0-9\-]++ )++ (?<=[A-Za-z])
+    (?<!{_WORD}) (?!{EXTEND}) {_WORD}[{_WORD}.%+'\-]{{0,63}}+ @ [A-Za-z0-9\-]++ (?: \.[A-Za-z0-9\-]++ )++ (?<=[A-Za-z])
 """
 
 _TAG = r"""
@@ -87,9 +91,6 @@ _PLACEHOLDER = (
 
 _TEXT_BY_DEFAULT = r"©®™ℹ‼⁉〰〽㊗㊙Ⓜ"
 
-EXTEND = r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]"
-"""What belongs to the character before it."""
-
 _EMOJI = rf"""
     \p{{RI}}\p{{RI}} {EXTEND}*+
     | (?! (?<=[^\s\p{{GCB=Control}}]) {EXTEND} )
@@ -114,14 +115,26 @@ _NUMBER = rf"""
     )
 """
 
-_CANDIDATE = regex.compile(
-    rf"(?P<code>`++)|(?P<url>{_URL})|(?P<email>{_EMAIL})|(?P<tag>{_TAG})|(?P<placeholder>{_PLACEHOLDER})"
-    rf"|(?P<emoji>{_EMOJI})|(?P<number>{_NUMBER})",
-    regex.V1 | regex.VERBOSE,
-)
-
 _SIGNS = re.compile(r"[0-9`<&\[{%@\u0250-\U0010ffff]|://|www\.", re.IGNORECASE)
 """One of these is in every span; most sentences of Latin letters have none, and are looked at no further."""
+_URL_SIGNS = re.compile(r"://|www\.", re.IGNORECASE)
+
+
+@cache
+def _candidates(with_urls: bool, with_emails: bool) -> "regex.Pattern[str]":
+    """What may be a span. Addresses may begin with any letter: to look for them takes most of the time."""
+    patterns = {
+        "code": "`++",
+        "url": _URL * with_urls,
+        "email": _EMAIL * with_emails,
+        "tag": _TAG,
+        "placeholder": _PLACEHOLDER,
+        "emoji": _EMOJI,
+        "number": _NUMBER,
+    }
+    groups = "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in patterns.items() if pattern)
+    return regex.compile(groups, regex.V1 | regex.VERBOSE)
+
 
 _GLUED = regex.compile(rf"[{_WORD}--\d_]{{6}}|[{_WORD}--\d_]{{0,5}}[\d_]", regex.V1)
 """What follows digits that are part of a word: more letters than a unit or an ordinal has, or letters and a digit."""
@@ -144,9 +157,10 @@ def _all_spans(text: str) -> tuple[Span, ...]:
     """All of a text's spans: a dozen checks look at a source and at its translation, one after the other."""
     if not _SIGNS.search(text):
         return ()
+    candidates = _candidates(_URL_SIGNS.search(text) is not None, "@" in text)
     ends = _delimited_ends(text)
     spans, position = [], 0
-    while match := _CANDIDATE.search(text, position):
+    while match := candidates.search(text, position):
         kind, start = Kind(match.lastgroup), match.start()
         end = _end(kind, match, ends)
         if end is not None:

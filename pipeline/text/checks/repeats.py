@@ -15,7 +15,9 @@ from schemas.results import Check
 _LOOP_TAIL_CHARS = 20_000
 _MIN_LOOP_CHARS = 24
 _MIN_LOOP_CHARS_DENSE = 12
-_LOOP = re.compile(r"(?s)([^\W_])\1{19,}|(\S.{1,59}?)\2{5,}")
+_MAX_UNIT_CHARS = 60
+_LOOP = re.compile(rf"(?s)([^\W_])\1{{19,}}|(\S.{{1,{_MAX_UNIT_CHARS - 1}}}?)\2{{5,}}")
+_STEP, _STEP_DENSE = 6, 3
 _SENTENCE_END = re.compile(r"[\n.!?。！？]+")
 _MIN_SENTENCE_CHARS = 15
 _MAX_SENTENCE_REPEATS = 3
@@ -39,12 +41,31 @@ def no_loop(output: str, source: str = "") -> Check:
 
 
 def _run(text: str) -> str:
-    for match in _LOOP.finditer(text[-_LOOP_TAIL_CHARS:]):
+    text = text[-_LOOP_TAIL_CHARS:]
+    if not _may_run(text):
+        return ""
+    for match in _LOOP.finditer(text):
         run, unit = match.group(), match[1] or match[2]
         least = _MIN_LOOP_CHARS_DENSE if DENSE_CHAR.search(unit) else _MIN_LOOP_CHARS
         if match[1] or (len(run) >= least and any(map(str.isalnum, unit))):
             return unit.strip() or unit
     return ""
+
+
+def _may_run(text: str) -> bool:
+    """Whether any few characters stand there three times, equally far apart: so it is in each run, and in little else.
+
+    They are looked for from every sixth character on, or third: of the shortest run, one of them and the next is in it.
+    """
+    step = _STEP_DENSE if DENSE_CHAR.search(text) else _STEP
+    for start in range(0, len(text), step):
+        few, furthest = text[start : start + step], start + _MAX_UNIT_CHARS + step
+        again = text.find(few, start + 1, furthest)
+        while again >= 0:
+            if text.startswith(few, 2 * again - start):
+                return True
+            again = text.find(few, again + 1, furthest)
+    return False
 
 
 def _repeated_sentence(text: str) -> str:

@@ -1,8 +1,11 @@
 """Loops of a stuck model are found, and what people repeat is none."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.text import checks
+from pipeline.text.checks import repeats
 
 _PROSE = (
     "The lamp is easy to set up. Its arm turns in every direction, and a small switch on the base sets one of three "
@@ -47,3 +50,15 @@ def test_what_people_repeat_is_no_loop(text: str) -> None:
 
 def test_repeats_are_found_up_to_case_spaces_and_punctuation() -> None:
     assert checks.distinct(["A lamp.", "a  LAMP", "A lamp for you", "😀", "😀", "🎉", "a-lamp!", ""]) == [1, 4, 6]
+
+
+_short = st.text("ab .好", max_size=9)
+
+
+@given(before=_short, unit=st.text("ab好 .x", min_size=1, max_size=60), times=st.integers(1, 30), after=_short)
+def test_a_short_look_misses_no_run(before: str, unit: str, times: int, after: str) -> None:
+    text = before + unit * times + after
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repeats, "_may_run", lambda text: True)
+        found = repeats._run(text)
+    assert repeats._run(text) == found
