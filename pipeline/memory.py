@@ -64,7 +64,7 @@ def few_collections() -> Iterator[None]:
 
     What a wave holds is millions of small objects, none of them garbage. To look through all of them again and again,
     as Python does by itself, is a fifth of the pipeline's time, and a third of a re-run's; to look at each of them once
-    is still a sixteenth. What is there before is not looked through at all, modules for the most part: a tenth of a
+    is still a tenth. What is there before is not looked through at all, modules for the most part: a tenth of a
     second, and more in a program that has more of them.
     """
     was_enabled = gc.isenabled()
