@@ -39,7 +39,7 @@ def uncertainty_of(probabilities: Sequence[float]) -> float:
     return min(1.0, entropy / math.log(len(probabilities)))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64, typed=True)
 def json_decoding(model: type[BaseModel], max_tokens: int, temperature: float = 0.0, seed: int = 0) -> Json:
     """Decoding that is held to a model's JSON schema."""
     schema = json.dumps(model.model_json_schema(), sort_keys=True, ensure_ascii=False)

@@ -67,13 +67,13 @@ def few_collections() -> Iterator[None]:
     is still a tenth. What is there before is not looked through at all, modules for the most part: a tenth of a
     second, and more in a program that has more of them.
     """
+    is_over = threading.Event()
+    looking = threading.Thread(target=_look_now_and_then, args=(is_over,), name="garbage", daemon=True)
+    looking.start()
     was_enabled = gc.isenabled()
     gc.collect(_MIDDLE_AGED)
     gc.freeze()
     gc.disable()
-    is_over = threading.Event()
-    looking = threading.Thread(target=_look_now_and_then, args=(is_over,), name="garbage", daemon=True)
-    looking.start()
     try:
         yield
     finally:

@@ -81,10 +81,11 @@ class ParseAnswers(beam.DoFn):
             metrics.count(metrics.of_model(metrics.ROWS, self._model), len(cases))
         parts: dict[int, Block[Outcome]] = {}
         for case in cases:
-            part = case.ref.part
-            if part not in parts:
-                parts[part] = Block()
-            parts[part] += self._settle(case)
+            settled, part = self._settle(case), case.ref.part
+            if part in parts:
+                parts[part] += settled
+            elif settled:
+                parts[part] = Block(settled)
         yield from _counted(parts, self._settles)
 
     def _settle(self, case: Case) -> list[Outcome]:

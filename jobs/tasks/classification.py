@@ -268,12 +268,11 @@ class Classification(Task[TextRecord, ClassificationResult, ClassificationOption
 
     def _whether(self, record: TextRecord, label: Label) -> Chat:
         asked = f"\n\nCategory: {label.line}\nDoes the text belong to this category? Answer Yes or No."
-        return Chat(
-            (
-                Message("system", (f"{self._instruction} {_EACH}",)),
-                Message("user", ("Text: ", Text(record.text), asked)),
-            )
-        )
+        return Chat((self._rule_for_each, Message("user", ("Text: ", Text(record.text), asked))))
+
+    @cached_property
+    def _rule_for_each(self) -> Message:
+        return Message("system", (f"{self._instruction} {_EACH}",))
 
     @property
     def _instruction(self) -> str:

@@ -61,7 +61,8 @@ EXTEND = r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]"
 """What belongs to the character before it."""
 
 _EMAIL = rf"""
-    (?<!{_WORD}) (?!{EXTEND}) {_WORD}[{_WORD}.%+'\-]{{0,63}}+ @ [A-Za-z0-9\-]++ (?: \.[A-Za-z0-9\-]++ )++ (?<=[A-Za-z])
+    (?<!{_WORD}) {EXTEND}{{0,8}}+ \K (?!{EXTEND})
+    {_WORD}[{_WORD}.%+'\-]{{0,63}}+ @ [A-Za-z0-9\-]++ (?: \.[A-Za-z0-9\-]++ )++ (?<=[A-Za-z])
 """
 
 _TAG = r"""
@@ -95,7 +96,7 @@ _EMOJI = rf"""
     \p{{RI}}\p{{RI}} {EXTEND}*+
     | (?! (?<=[^\s\p{{GCB=Control}}]) {EXTEND} )
         (?= [0-9\#*]\ufe0f?\u20e3 | [\p{{Emoji_Presentation}}--\p{{RI}}] | \p{{ExtPict}}\ufe0f
-            | [\p{{ExtPict}}--[{_TEXT_BY_DEFAULT}]] ) \X
+            | [\p{{ExtPict}}--[{_TEXT_BY_DEFAULT}]] ) (?<!\p{{ExtPict}}{EXTEND}*\u200d) \X
 """
 
 _NUMBER = rf"""
@@ -152,7 +153,7 @@ def find_spans(text: str, kinds: Collection[Kind] = ALL_KINDS) -> list[Span]:
     return [span for span in _all_spans(text) if span.kind in kinds]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)  # few: those of a long text full of numbers take megabytes
 def _all_spans(text: str) -> tuple[Span, ...]:
     """All of a text's spans: a dozen checks look at a source and at its translation, one after the other."""
     if not _SIGNS.search(text):

@@ -88,6 +88,11 @@ def test_nothing_but_a_difference_is_lost_or_invented(source: str, output: str) 
             "me@x.org, a.b+c@d-e.co.uk. müller@x.de 写foo@x.cn吧",
             ["me@x.org", "a.b+c@d-e.co.uk", "müller@x.de", "foo@x.cn"],
         ),
+        (
+            Kind.EMAIL,
+            "か\u3099info@firma.jp 中\u200cme@x.org \u200dyou@x.org",
+            ["info@firma.jp", "me@x.org", "you@x.org"],
+        ),
         (Kind.EMAIL, "@me x@y x@y. me@1.2", []),
         (Kind.CODE, "`x` ``a ` b`` ```\ncode\n``` two `int`s", ["`x`", "``a ` b``", "```\ncode\n```", "`int`"]),
         (Kind.CODE, "don`t and it`s; ```\nopen `a\nb", []),

@@ -84,6 +84,7 @@ def test_spans_are_never_cut(text: str, max_chars: int) -> None:
 @given(text=texts, max_chars=limits)
 @example(text="Hello\U0001f3fb", max_chars=1)  # the colour of a skin, where there is none
 @example(text="字\u200dme@x.org", max_chars=1)
+@example(text="a©\u200d👩b", max_chars=1)
 def test_grapheme_clusters_are_cut_at_white_space_only(text: str, max_chars: int) -> None:
     borders = {cluster.end() for cluster in regex.finditer(r"\X", text)}
     for cut in _cuts(text, max_chars):
