@@ -16,9 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from corpora import own_rows, unique_reviews
+from asked import write_inputs
 from measure import Figures, in_a_process, report
 
 from jobs.config import JobConfig
@@ -38,7 +36,6 @@ _JOBS: dict[str, tuple[str, dict[str, Any]]] = {
     "reply": ("reply", {}),
     "generate": ("generate", {}),
 }
-_WARM_UP = 200
 
 
 def main() -> None:
@@ -66,34 +63,19 @@ def _measure(name: str, num_rows: int) -> Figures:
             schema = folder / "schema.json"
             schema.write_text(json.dumps(_SCHEMA), encoding="utf-8")
             options = {"json_schema": str(schema)}
-        rows = _rows(task, _WARM_UP + num_rows)
-        pq.write_table(rows.slice(0, _WARM_UP), folder / "warm-up.parquet")
-        pq.write_table(rows.slice(_WARM_UP), folder / "in.parquet")
-        _seconds(folder, "warm-up.parquet", "warm-up", task, options)
-        first, known = (_seconds(folder, "in.parquet", output, task, options) for output in ("first", "again"))
+        warm_up, file = write_inputs(folder, task, num_rows, num_pairs=1)
+        _seconds(folder, warm_up, "warm-up", task, options)
+        first, known = (_seconds(folder, file, output, task, options) for output in ("first", "again"))
     return {"first": 1000 * first / num_rows, "known": 1000 * known / num_rows}
 
 
-def _seconds(folder: Path, file: str, output: str, task: str, options: dict[str, Any]) -> float:
-    paths = {"inputs": (str(folder / file),), "output": str(folder / output), "store": str(folder / "store")}
-    config = JobConfig(task=task, engine="scripted", context_tokens=65_536, options=options, **paths)
+def _seconds(folder: Path, file: Path, output: str, task: str, options: dict[str, Any]) -> float:
+    paths = {"inputs": (str(file),), "output": str(folder / output), "store": str(folder / "store")}
+    columns = {"messages": "text"} if task == "reply" else {}
+    config = JobConfig(task=task, engine="scripted", context_tokens=65_536, columns=columns, options=options, **paths)
     started = time.process_time()
     run_job(config, Terminal(io.StringIO()))
     return time.process_time() - started
-
-
-def _rows(task: str, num_rows: int) -> pa.Table:
-    """Reviews, or briefs, all different."""
-    if task != "generate":
-        reviews = unique_reviews(num_rows)
-        if len(reviews) < num_rows:
-            raise SystemExit(f"there are {len(reviews):,} different reviews; ask for fewer rows")
-        return pa.table({"messages" if task == "reply" else "text": reviews})
-    briefs = own_rows("briefs")
-    numbered = (
-        {**briefs[i % len(briefs)], "topic": f"{briefs[i % len(briefs)]['topic']} ({i})"} for i in range(num_rows)
-    )
-    return pa.Table.from_pylist(list(numbered))
 
 
 if __name__ == "__main__":

@@ -49,13 +49,13 @@ class KeepSureAnswers(beam.DoFn):
         self._level, self._number, self._required = level, number, required
 
     def process(self, cases: Block[Case]) -> Iterator[Any]:
-        kept: list[tuple[int, Outcome]] = []
+        kept: list[tuple[int, list[Outcome]]] = []
         unsure: Block[Case] = Block()
         num_kept = num_cut = 0
         for case in cases:
             settled = settle_with_results(self._level.task, case, self._required)
             if self._is_settled(case, settled):
-                kept += [(case.ref.part, outcome._replace(level=self._number)) for outcome, _ in settled]
+                kept.append((case.ref.part, [outcome._replace(level=self._number) for outcome, _ in settled]))
                 num_kept, num_cut = num_kept + 1, num_cut + case.truncated
             else:
                 unsure.append(case._replace(answers=NO_ANSWERS, truncated=False))

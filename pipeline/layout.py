@@ -166,9 +166,9 @@ class OutputLayout:
         kind = arrow_type(Meta)
         sources = (*self.cheaper, *self.adapted, (self.model, self.recipe))
         answered_by = [sources[o.level] for o in outcomes]
-        costs = zip(*[o.cost for o in outcomes], strict=True) if outcomes else [()] * len(Cost._fields)
-        columns: dict[str, Sequence[Any]] = {
-            **dict(zip(Cost._fields, costs, strict=True)),
+        costs = [o.cost for o in outcomes]
+        columns: dict[str, list[Any]] = {
+            **{name: [cost[i] for cost in costs] for i, name in enumerate(Cost._fields)},
             "model": [model for model, _ in answered_by],
             "recipe": [recipe for _, recipe in answered_by],
             "truncated": [o.truncated for o in outcomes],

@@ -1,5 +1,6 @@
 """One round of asking: the questions of all rows, each answered once, and the answers back to the rows."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -112,18 +113,14 @@ class AskQuestions(beam.DoFn):
         self._prompter = Prompter(self._rules)
 
     def start_bundle(self) -> None:
-        self._buckets: dict[int, Block[Asking]] = {}
+        self._buckets: defaultdict[int, Block[Asking]] = defaultdict(Block)
         self._gathered = 0
 
     def process(self, cases: Block[Case]) -> Iterator[Any]:
         asking, done, num_new = self._ask(cases)
-        buckets = self._buckets
         for one in asking:
             bucket = int.from_bytes(one[0].fingerprint[:HEAD_BYTES], "big") % self._num_buckets
-            if bucket in buckets:
-                buckets[bucket].append(one)
-            else:
-                buckets[bucket] = Block([one])
+            self._buckets[bucket].append(one)
         self._gathered += len(asking)
         if done:
             metrics.count_rows_done(num_new if self._settles else 0)
@@ -135,7 +132,7 @@ class AskQuestions(beam.DoFn):
         yield from map(GlobalWindows.windowed_value, self._flush())
 
     def _flush(self) -> Iterator[tuple[int, Block[Asking]]]:
-        buckets, self._buckets, self._gathered = self._buckets, {}, 0
+        buckets, self._buckets, self._gathered = self._buckets, defaultdict(Block), 0
         yield from buckets.items()
 
     def _ask(self, cases: Sequence[Case]) -> tuple[list[Asking], Block[Case], int]:

@@ -43,8 +43,7 @@ class ValidateRows(beam.DoFn):
         if cases:
             yield cases
         metrics.count_rows_done(len(failed) if self._settles else 0)
-        outcomes = ((ref.part, dead) for ref, error in failed for dead in fail_row(self._task, ref, error))
-        for dead in by_part(outcomes, self._settles):
+        for dead in by_part(((ref.part, fail_row(self._task, ref, error)) for ref, error in failed), self._settles):
             yield beam.pvalue.TaggedOutput(DEAD, dead)
 
 
@@ -85,7 +84,9 @@ def validate_row(task: AnyTask, row: Row) -> Record:
         elif value is not None:
             values[name] = value
     try:
-        record: Record = task.record.__pydantic_validator__.validate_python(values)
+        record: Record = task.record.__pydantic_validator__.validate_python(
+            values
+        )  # `model_validate`, in half the time
     except ValidationError as error:
         first = error.errors()[0]
         raise RowError(ErrorClass.INVALID_ROW, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -60,6 +60,7 @@ _AFTER_URL = ".,;:!?'*_~|$"
 EXTEND = r"[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]"
 """What belongs to the character before it."""
 
+# Marks of the character before are stepped over: what begins with them would cut that character in two.
 _EMAIL = rf"""
     (?<!{_WORD}) {EXTEND}{{0,8}}+ \K (?!{EXTEND})
     {_WORD}[{_WORD}.%+'\-]{{0,63}}+ @ [A-Za-z0-9\-]++ (?: \.[A-Za-z0-9\-]++ )++ (?<=[A-Za-z])
